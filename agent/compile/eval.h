@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* eval: the packet path, compiled for the host, over an image in memory.
+ *
+ *   The very headers of bpf/ with array maps made of plain memory: headgate explain
+ *   without an agent, the image's witness in tests, and the parser under sanitizers.
+ *
+ * Shape    One struct eval holds an image and its own flow table.
+ * Units    'now' is in seconds and may only grow. Doors as in hg/event.h.
+ * Owner    eval_new() borrows 'image' until eval_free(). One eval at a time per
+ *          process is live: the maps of bpf/ are globals; eval_use() picks it.
+ * Errors   eval_new(): NULL when memory is short.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hg/event.h>
+
+#include "compile/image.h"
+
+struct eval;
+
+struct verdict {
+	bool allow;
+	uint32_t reason; /* HG_DROP_* */
+	uint32_t hop; /* device id to which the packet is switched, 0: kernel */
+	bool is_answer; /* the packet was turned into an ARP or ND answer */
+};
+
+struct eval *eval_new(const struct image *image, uint32_t n_flow_sets);
+void eval_free(struct eval *e);
+/* Another image over the same flows, as after an apply. */
+void eval_switch(struct eval *e, const struct image *image);
+/* Judge and commit. 'frame' may be rewritten. 'device' is the image's device id. */
+struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8_t *frame,
+			   size_t size, uint32_t now);
+/* Judge without a trace left behind; fills 'ret' but its question fields. */
+void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t *frame,
+		  size_t size, uint32_t now, struct hg_trace *ret);

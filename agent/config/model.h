@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* model: a rule set, read and meant; what compile/ and the oracle work from.
+ *
+ *   interface -> subnet -> nacl        vpc is named by all of them
+ *   interface -> groups -> rules -> peers -> cidr | prefix list | group
+ *
+ * Shape    Arrays sorted by name, so indexes are the same for the same document
+ *          whatever the order of its keys. References are indexes into these arrays;
+ *          -1 is none. Every reference in a finished model is good.
+ * Units    Ports and rule numbers as written. 'protocol' is the IANA number, -1 all.
+ *          Timeouts are seconds, 0 not set. Direction 0 is ingress, 1 egress.
+ * Order    Addresses are struct addr (wire order). CIDRs have no host bits.
+ * Owner    One arena owns everything; model_free() frees it. A model is never changed
+ *          after config_read() has returned it.
+ * Errors   A model exists only when there was no complaint.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+struct arena;
+
+/* Where in the text an object stands, for complaints after reading. */
+struct where {
+	const char *file;
+	unsigned line, column; /* from 1 */
+	const char *pointer; /* RFC 6901 */
+};
+
+struct vpc {
+	const char *name; /* "" is the VPC of rule sets that name none */
+	struct where where;
+	struct cidr *cidrs; /* may be none for "" */
+	size_t n_cidrs;
+	int default_nacl; /* always good, but -1 for "" */
+	int default_group; /* always good */
+};
+
+struct prefix_list {
+	const char *name;
+	struct where where;
+	size_t max_entries;
+	struct cidr *entries; /* sorted by cidr_compare(), no duplicates */
+	size_t n_entries;
+};
+
+enum peer_kind { PEER_CIDR, PEER_PREFIX_LIST, PEER_GROUP };
+
+struct peer {
+	enum peer_kind kind;
+	struct cidr cidr; /* PEER_CIDR */
+	int index; /* of the prefix list or the group */
+};
+
+struct port_range {
+	uint16_t first, last;
+};
+
+/* What both kinds of rule say of protocol and ports. */
+struct match {
+	int protocol; /* 0 .. 255, -1 all */
+	struct port_range *ports; /* destination; sorted, merged; none: all */
+	size_t n_ports;
+	struct port_range *source_ports; /* NACL only */
+	size_t n_source_ports;
+	int icmp_type, icmp_code; /* -1 any */
+};
+
+struct nacl_rule {
+	uint32_t number;
+	bool allow;
+	struct match match;
+	struct peer cidr; /* PEER_CIDR or PEER_PREFIX_LIST: ingress source, egress destination */
+	bool has_peer_cidr;
+	struct peer peer_cidr; /* the other end */
+	struct where where;
+};
+
+struct nacl {
+	const char *name;
+	struct where where;
+	bool is_implicit;
+	int vpc;
+	struct nacl_rule *rules[2]; /* by direction; ascending number */
+	size_t n_rules[2];
+};
+
+struct group_rule {
+	struct match match;
+	struct peer *peers; /* none: matches nothing */
+	size_t n_peers;
+	struct where where;
+};
+
+struct group {
+	const char *name;
+	struct where where;
+	bool is_implicit;
+	int vpc;
+	struct group_rule *rules[2]; /* in the order written */
+	size_t n_rules[2];
+};
+
+enum hook { HOOK_AUTO, HOOK_XDP, HOOK_TC };
+
+struct subnet {
+	const char *name;
+	struct where where;
+	int vpc;
+	struct cidr *cidrs;
+	size_t n_cidrs;
+	const char *zone; /* or NULL */
+	int nacl; /* its own or the VPC's default; -1 only without one */
+};
+
+/* Seconds; 0: not set. Order of hg_header.timeouts does not matter here. */
+struct timeouts {
+	uint32_t tcp_established, tcp_syn, tcp_closing;
+	uint32_t udp, udp_stream;
+	uint32_t icmp, other;
+};
+
+struct interface {
+	const char *name;
+	struct where where;
+	int vpc;
+	int subnet; /* -1 none */
+	struct addr *addresses; /* in the order written; the first of a family is primary */
+	size_t n_addresses;
+	int *groups; /* in the order written; never none */
+	size_t n_groups;
+	bool source_dest_check;
+	bool is_local; /* attach: local */
+	const char *device; /* or NULL */
+	enum hook hook;
+	const char *instance; /* or NULL */
+	struct timeouts timeouts; /* tcp_established, udp, udp_stream: own or settings' */
+};
+
+struct exempt {
+	int protocol; /* -1 any */
+	bool has_address;
+	struct addr address; /* of every VPC, unless: */
+	int vpc; /* -1 all; defaults that belong to one VPC */
+	struct cidr cidr; /* what to match: the address, or a range such as fd00:ec2::/32 */
+	struct port_range *ports;
+	size_t n_ports; /* none: all */
+};
+
+struct settings {
+	uint32_t max_flows;
+	const char *account_id, *region;
+	bool is_strict; /* rule_change: strict */
+	bool tcp_loose;
+	bool has_exempt; /* an explicit list replaced the default */
+	struct exempt *exempt; /* explicit or default, expanded */
+	size_t n_exempt;
+	struct timeouts timeouts; /* all set */
+};
+
+struct model {
+	struct arena *arena;
+	struct vpc *vpcs;
+	size_t n_vpcs;
+	struct prefix_list *prefix_lists;
+	size_t n_prefix_lists;
+	struct subnet *subnets;
+	size_t n_subnets;
+	struct nacl *nacls;
+	size_t n_nacls;
+	struct group *groups;
+	size_t n_groups;
+	struct interface *interfaces;
+	size_t n_interfaces;
+	struct settings settings;
+};
+
+void model_free(struct model *m); /* NULL is fine */
+static inline void model_freep(struct model **m)
+{
+	model_free(*m);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+#pragma once
+
+/* flow: one direction of one connection; two of these know each other.
+ *
+ *   hg_flows4[set].way[4] of 64 bytes      hg_flows6[set].way[4] of 128 bytes
+ *
+ * Shape    Sets of 4 ways. An IPv4 entry is one cache line: key, state, counters and
+ *          room for the address rewrite. An IPv6 entry has key and state in its first
+ *          line. 'pair' is set * 4 + way + 1 of the other direction, 0 none.
+ * Units    'seen' and 'created' are ticks of bpf/clock.h (HZ of them a second), modulo
+ *          2^32. 'bytes' counts IP packets, header included.
+ * Order    Key and rewrite as on the wire. An entry is in use when 'live' is not 0; the
+ *          last 8 key bytes hold it, so one aligned store publishes or removes an entry.
+ * Owner    bpf/flow.h inserts under the set's lock and updates without it; the agent
+ *          reads through mmap, and clears only entries that have expired.
+ * Errors   A set of 4 protected entries refuses: HG_DROP_FLOW_TABLE_FULL.
+ */
+#include <hg/image.h>
+
+#define HG_WAYS  4
+#define HG_LOCKS 65536
+
+#define HG_FLOW_ORIGINAL  1 /* the direction of the packet that opened the connection */
+#define HG_FLOW_TRACK_SRC 2 /* the sender's interface keeps state */
+#define HG_FLOW_TRACK_DST 4 /* the receiver's does */
+#define HG_FLOW_FIN       8 /* a FIN went this way */
+#define HG_FLOW_ECHO      16 /* ICMP: ports are made of id and type */
+
+/* life: timeout in seconds (20 bits) | state << 20 | flags << 24 */
+#define HG_LIFE(timeout, state, flags) \
+	((__u32)(timeout) | (__u32)(state) << 20 | (__u32)(flags) << 24)
+#define HG_LIFE_TIMEOUT(life) ((life) & 0xfffffU)
+#define HG_LIFE_STATE(life)   ((life) >> 20 & 0xfU)
+#define HG_LIFE_FLAGS(life)   ((life) >> 24)
+
+struct hg_key4 {
+	__be32 saddr, daddr;
+	__be16 sport, dport;
+	__u8 protocol;
+	__u8 live; /* 1 */
+	__u16 zone;
+};
+HG_SIZE(struct hg_key4, 16);
+
+struct hg_key6 {
+	struct hg_addr saddr, daddr;
+	__be16 sport, dport;
+	__u8 protocol;
+	__u8 live; /* 1 */
+	__u16 zone;
+};
+HG_SIZE(struct hg_key6, 40);
+
+struct hg_flow4 {
+	struct hg_key4 key;
+	__u32 epoch; /* of the rules that judged it last */
+	__u32 seen;
+	__u32 life;
+	__u16 hop; /* device id to redirect to, 0: pass to the kernel */
+	__u8 tcp_flags; /* OR of what was seen */
+	__u8 zero;
+	__u64 bytes;
+	__u32 packets;
+	__u32 pair;
+	__be32 nat_saddr, nat_daddr;
+	__be16 nat_sport, nat_dport;
+	__u32 created; /* in SYN_SENT and SYN_RECV: the ACK number that completes the handshake */
+};
+HG_SIZE(struct hg_flow4, 64);
+
+struct hg_flow6 {
+	struct hg_key6 key;
+	__u32 epoch;
+	__u32 seen;
+	__u32 life;
+	__u16 hop;
+	__u8 tcp_flags;
+	__u8 zero;
+	__u64 bytes;
+	__u32 packets;
+	__u32 pair;
+	struct hg_addr nat_saddr, nat_daddr;
+	__be16 nat_sport, nat_dport;
+	__u32 created;
+	__u32 zero2[4];
+};
+HG_SIZE(struct hg_flow6, 128);
+
+struct hg_set4 {
+	struct hg_flow4 way[HG_WAYS];
+};
+HG_SIZE(struct hg_set4, 256);
+
+struct hg_set6 {
+	struct hg_flow6 way[HG_WAYS];
+};
+HG_SIZE(struct hg_set6, 512);
+
+/* hg_locks[set & (HG_LOCKS - 1)]; 1 is taken. */
+struct hg_lock {
+	__u32 taken;
+	__u32 zero;
+};
+HG_SIZE(struct hg_lock, 8);
+
+/* hg_frags: what a first fragment tells the later ones. Sets of 2, a line each. */
+struct hg_frag {
+	__u32 seen; /* ticks; 0 is free */
+	__u32 id; /* IPv4 identification or IPv6 fragment id, as on the wire */
+	__u64 addresses; /* hash of both addresses, zone and protocol */
+	__be16 sport, dport;
+	__u32 key; /* classifier key: destination port, or type << 8 | code */
+	__u32 zero[2];
+};
+HG_SIZE(struct hg_frag, 32);
+
+#define HG_FRAG_SETS    16384
+#define HG_FRAG_SECONDS 30
+
+struct hg_frag_set {
+	struct hg_frag way[2];
+};
+HG_SIZE(struct hg_frag_set, 64);

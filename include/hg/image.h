@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+#pragma once
+
+/* image: the compiled rule set, a relocatable blob of 64-byte lines.
+ *
+ *   hg_control.word = base line | epoch << 32
+ *        |
+ *        v
+ *   header -> ports    -> device -> interface -> subnet -> nacl classifiers
+ *          -> vpcs -> trie4, trie6 -> class -> peer, interface, subnet
+ *          -> interfaces -> group classifiers
+ *          -> names (cold: objects, rules, zones, text; the packet path never reads them)
+ *
+ * Shape    hg_image is one mmap-able ARRAY of struct hg_line. Every offset in an
+ *          image counts lines from the image's first line, so an image can lie
+ *          anywhere. A table is (first line, number of records); records never
+ *          straddle a line: 4, 16 or 64 bytes. Record 0 of every table that is
+ *          addressed by id is all zero and means nobody.
+ * Units    Ids are record numbers. 'ports' and the live words of struct hg_device
+ *          are zero as compiled.
+ * Order    Addresses, ports and MACs as on the wire; numbers in host order.
+ * Owner    agent/compile writes all but the live words; agent/kernel/sync.c writes
+ *          the live ones and copies the whole into lines that no packet reads, then
+ *          switches 'word' in one 8-byte store. bpf/image.h only reads, but for
+ *          hg_device.peer, which it learns.
+ * Errors   An offset outside the map reads as a missing line: HG_DROP_INTERNAL.
+ */
+#include <hg/abi.h>
+#include <hg/limits.h>
+
+#define HG_LINE 64
+
+struct hg_line {
+	__u32 w[16];
+};
+HG_SIZE(struct hg_line, HG_LINE);
+
+struct hg_control {
+	__u64 word; /* base line | epoch << 32; epoch 0 is no image: all packets pass uncounted */
+	__u32 skew; /* ticks added to the clock; tests move time with it */
+	__u32 monitor; /* 1 while somebody reads hg_events */
+	__u64 zero[6];
+};
+HG_SIZE(struct hg_control, 64);
+
+struct hg_table {
+	__u32 line; /* from the start of the image */
+	__u32 n; /* records */
+};
+HG_SIZE(struct hg_table, 8);
+
+#define HG_IMAGE_MAGIC 0x3167616d69676768ULL /* "hggimag1" */
+
+#define HG_SETTING_STRICT    1 /* rule_change: every connection is judged again */
+#define HG_SETTING_TCP_LOOSE 2 /* a segment without SYN may open a flow */
+
+/* Connection states; index of hg_header.timeouts. Appended, never reused. */
+enum {
+	HG_STATE_NONE,
+	HG_STATE_SYN_SENT, /* SYN seen */
+	HG_STATE_SYN_RECV, /* SYN and SYN-ACK seen */
+	HG_STATE_ESTABLISHED,
+	HG_STATE_CLOSING, /* reset, or FIN from both sides */
+	HG_STATE_UDP, /* one way */
+	HG_STATE_UDP_REPLIED, /* one request and one response */
+	HG_STATE_UDP_AGAIN, /* a second request after the response */
+	HG_STATE_UDP_STREAM, /* more than one request and response */
+	HG_STATE_ICMP, /* one way */
+	HG_STATE_ICMP_REPLIED,
+	HG_STATE_OTHER, /* one way */
+	HG_STATE_OTHER_REPLIED,
+	HG_STATES = 16
+};
+
+/* Line 0 to 3 of an image. */
+struct hg_header {
+	__u64 magic;
+	__u32 abi;
+	__u32 n_lines;
+	__u32 settings; /* HG_SETTING_* */
+	__u32 n_rules; /* rule ids are 1 .. n_rules - 1 */
+	struct hg_table ports; /* n sets, a line each, of 4 struct hg_port; n is a power of two */
+	struct hg_table devices; /* struct hg_device, one a line */
+	struct hg_table interfaces; /* struct hg_interface, one a line */
+	struct hg_table subnets; /* struct hg_subnet, one a line */
+	struct hg_table vpcs; /* struct hg_vpc, one a line */
+	__u32 timeouts[HG_STATES]; /* seconds, by HG_STATE_* */
+	struct hg_table objects; /* cold: struct hg_object, 4 a line */
+	struct hg_table rules; /* cold: struct hg_rule, 4 a line, by rule id */
+	struct hg_table zones; /* cold: struct hg_zone, 4 a line */
+	struct hg_table text; /* cold: bytes; n counts them */
+	__u32 n_classifiers; /* distinct ones, for show */
+	__u32 exempt; /* line of the hg_exempt for entries without address, 0 none */
+	__u32 zero[22];
+};
+HG_SIZE(struct hg_header, 4 * HG_LINE);
+
+/* ---- who speaks: device, interface, subnet, vpc ---- */
+
+/* Set ifindex & (ports.n - 1); live, written by sync. */
+struct hg_port {
+	__u32 ifindex; /* 0 is free */
+	__u32 device; /* id */
+	__u32 slot; /* of hg_stats */
+	__u32 zero;
+};
+HG_SIZE(struct hg_port, 16);
+
+#define HG_ROLE_HOST 1 /* the instance is this host */
+#define HG_ROLE_PORT 2 /* the instance is at the other end */
+
+#define HG_DEVICE_PEER 1 /* live: veth whose other end is in another namespace: bpf_redirect_peer works */
+#define HG_DEVICE_XDP  2 /* live: ingress is by XDP */
+
+struct hg_device {
+	__u32 role; /* HG_ROLE_* */
+	__u32 vpc;
+	__u32 subnet; /* 0 none */
+	__u32 interface;
+	__u32 zone; /* of flows seen here */
+	__u32 object; /* the interface's name */
+	/* live words: zero as compiled */
+	__u32 ifindex; /* 0 while the device is absent */
+	__u32 flags; /* HG_DEVICE_* */
+	__u8 mac[6]; /* the device's own */
+	__u8 peer[6]; /* the instance's; zero until learnt */
+	__u32 mtu;
+	__u32 zero[4];
+};
+HG_SIZE(struct hg_device, HG_LINE);
+
+#define HG_INTERFACE_CHECK 1 /* source_dest_check */
+#define HG_INTERFACE_LOCAL 2 /* attach: local */
+
+/* Directions, as the instance sees them. */
+#define HG_INGRESS 0
+#define HG_EGRESS  1
+
+struct hg_interface {
+	__u32 flags; /* HG_INTERFACE_* */
+	__u32 vpc;
+	__u32 subnet; /* 0 none: no NACL */
+	__u32 device; /* 0 none */
+	__u32 groups[2]; /* line of the classifier, by direction; never 0 */
+	__u32 tcp_established; /* seconds; these three replace hg_header.timeouts */
+	__u32 udp;
+	__u32 udp_stream;
+	__u32 object;
+	__u32 zero[6];
+};
+HG_SIZE(struct hg_interface, HG_LINE);
+
+struct hg_subnet {
+	__u32 vpc;
+	__u32 nacl[2]; /* line of the classifier, by direction; 0 none: everything passes */
+	__u32 object;
+	__u32 nacl_object;
+	__be32 router4; /* base + 1, 0 none */
+	struct hg_addr router6; /* base + 1, zero none */
+	__u32 zero[6];
+};
+HG_SIZE(struct hg_subnet, HG_LINE);
+
+struct hg_vpc {
+	__u32 trie4; /* line, see trie.h */
+	__u32 trie6; /* line, see trie.h */
+	struct hg_table classes; /* struct hg_class, 4 a line */
+	__u32 n_peers;
+	__u32 object;
+	__u32 zone;
+	__u32 zero[9];
+};
+HG_SIZE(struct hg_vpc, HG_LINE);
+
+/* All that the stages want to know of an address. */
+struct hg_class {
+	__u32 peer; /* row selector of every classifier of the VPC, < n_peers */
+	__u32 interface; /* whose address this is, 0 nobody's */
+	__u32 subnet; /* that contains it, 0 none */
+	__u32 exempt; /* line of a struct hg_exempt, 0 none */
+};
+HG_SIZE(struct hg_class, 16);
+
+/* What no filter touches at one address, or (hg_header.exempt) at any. */
+struct hg_exempt {
+	__u32 n;
+	struct {
+		__u8 protocol; /* 0 any */
+		__u8 any_port; /* 1: the ports do not matter */
+		__u16 zero;
+		__u16 first, last; /* host order, of the exempt address' side */
+	} entry[7];
+	__u32 zero;
+};
+HG_SIZE(struct hg_exempt, HG_LINE);
+
+/* ---- cold: names ---- */
+
+enum {
+	HG_OBJECT_NONE,
+	HG_OBJECT_VPC,
+	HG_OBJECT_SUBNET,
+	HG_OBJECT_NACL,
+	HG_OBJECT_GROUP,
+	HG_OBJECT_INTERFACE,
+};
+
+struct hg_object {
+	__u32 kind; /* HG_OBJECT_* */
+	__u32 text; /* byte offset of the name in 'text', NUL terminated */
+	__u32 flags; /* 1: implicit, not in the rule set */
+	__u32 zero;
+};
+HG_SIZE(struct hg_object, 16);
+
+#define HG_RULE_DEFAULT 0xffffffffU /* the implicit deny, "*" */
+
+struct hg_rule {
+	__u32 object; /* NACL or group */
+	__u32 number; /* NACL: the rule number; group: index in the direction's list */
+	__u32 direction; /* HG_INGRESS, HG_EGRESS */
+	__u32 flags; /* 1: allow */
+};
+HG_SIZE(struct hg_rule, 16);
+
+/* A zone keeps flows of equal addresses apart: one for each VPC, one for each host device. */
+struct hg_zone {
+	__u32 zone; /* 1 .. HG_MAX_ZONES */
+	__u32 text; /* "vpc/NAME" or "interface/NAME" */
+	__u32 zero[2];
+};
+HG_SIZE(struct hg_zone, 16);
