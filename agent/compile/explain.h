@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* explain: a question about one packet, made into a frame; a trace, made into an answer.
+ *
+ *   question -> frame, device, door -> (eval or the loaded hg_explain) -> trace -> answer
+ *
+ * Shape    One packet. The frame is Ethernet + IP + layer 4 with checksums.
+ * Units    Ports in host order; 'icmp_type', 'icmp_code' -1: not given (echo request).
+ * Owner    Values; texts in the answer are borrowed from the image.
+ * Errors   explain_frame(): -EINVAL with one complaint in 'diag' (families differ, unknown
+ *          device, no device of the rule set would meet this packet).
+ */
+#include <hg/event.h>
+
+#include "base/addr.h"
+#include "base/diag.h"
+#include "compile/image.h"
+
+struct question {
+	struct addr from, to;
+	uint16_t from_port, to_port; /* from_port 0: an ephemeral one (40000) */
+	int protocol; /* 0 .. 255 */
+	int icmp_type, icmp_code;
+	uint8_t tcp_flags; /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 */
+	const char *in; /* device name, NULL: where such a packet would come in */
+};
+
+#define EXPLAIN_FRAME 128
+
+/* Picks door and device: the port whose interface owns 'from' (in), else the port or host
+ * device whose interface owns 'to' (out for ports, in for hosts), else the host device that
+ * owns 'from' (out). 'in' overrides the device. */
+int explain_frame(const struct question *q, const struct image *image, const struct model *m,
+		  struct diag *diag, uint8_t frame[static EXPLAIN_FRAME], size_t *ret_size,
+		  uint32_t *ret_device, uint32_t *ret_door);
+
+struct json;
+/* The answer of the contract, section 3. NULL when memory is short. */
+struct json *explain_answer(const struct question *q, const struct hg_trace *trace,
+			    const struct image *image, const struct model *m);
+/* One line of explain --packets, or the body of POST /v1/explain. -EINVAL with a complaint. */
+int question_read(const struct json *j, struct diag *diag, struct question *ret);
+const char *drop_name(uint32_t reason); /* HG_DROP_* -> "SG_INGRESS" */
+const char *stage_name(uint32_t stage);
+const char *drop_aws_reason(uint32_t reason, const struct hg_trace *trace,
+			    const struct image *image); /* NULL: none fits */
