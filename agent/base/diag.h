@@ -21,7 +21,7 @@ struct complaint {
 	const char *file; /* "" is the command line or the API */
 	unsigned line, column;
 	const char *pointer; /* RFC 6901; "" is the document */
-	const char *text; /* a sentence without full stop */
+	const char *text;    /* a sentence without full stop */
 };
 
 struct diag;

@@ -25,8 +25,8 @@ struct eval;
 struct verdict {
 	bool allow;
 	uint32_t reason; /* HG_DROP_* */
-	uint32_t hop; /* device id to which the packet is switched, 0: kernel */
-	bool is_answer; /* the packet was turned into an ARP or ND answer */
+	uint32_t hop;    /* device id to which the packet is switched, 0: kernel */
+	bool is_answer;  /* the packet was turned into an ARP or ND answer */
 };
 
 struct eval *eval_new(const struct image *image, uint32_t n_flow_sets);

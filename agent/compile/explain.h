@@ -20,10 +20,10 @@
 struct question {
 	struct addr from, to;
 	uint16_t from_port, to_port; /* from_port 0: an ephemeral one (40000) */
-	int protocol; /* 0 .. 255 */
+	int protocol;                /* 0 .. 255 */
 	int icmp_type, icmp_code;
 	uint8_t tcp_flags; /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 */
-	const char *in; /* device name, NULL: where such a packet would come in */
+	const char *in;    /* device name, NULL: where such a packet would come in */
 };
 
 #define EXPLAIN_FRAME 128
@@ -31,8 +31,9 @@ struct question {
 /* Picks door and device: the port whose interface owns 'from' (in), else the port or host
  * device whose interface owns 'to' (out for ports, in for hosts), else the host device that
  * owns 'from' (out). 'in' overrides the device. */
-int explain_frame(const struct question *q, const struct image *image, const struct model *m,
-		  struct diag *diag, uint8_t frame[static EXPLAIN_FRAME], size_t *ret_size,
+int explain_frame(const struct question *q, const struct image *image,
+		  const struct model *m, struct diag *diag,
+		  uint8_t frame[static EXPLAIN_FRAME], size_t *ret_size,
 		  uint32_t *ret_device, uint32_t *ret_door);
 
 struct json;

@@ -30,7 +30,8 @@ struct image {
  * the same arguments give the same bytes. */
 struct device_addresses {
 	const char *device;
-	const struct addr *addresses; /* of the kernel; for local interfaces without any */
+	const struct addr
+		*addresses; /* of the kernel; for local interfaces without any */
 	size_t n;
 };
 
@@ -57,7 +58,8 @@ static inline const struct hg_header *image_header(const struct image *image)
 }
 
 /* Record 'id' of a table with records of 'size' bytes (4, 16, 64); NULL out of range. */
-const void *image_record(const struct image *image, struct hg_table table, uint32_t id, size_t size);
+const void *image_record(const struct image *image, struct hg_table table, uint32_t id,
+			 size_t size);
 const char *image_object_name(const struct image *image, uint32_t object); /* "edge" */
 uint32_t image_object_kind(const struct image *image, uint32_t object); /* HG_OBJECT_* */
 const struct hg_rule *image_rule(const struct image *image, uint32_t rule);

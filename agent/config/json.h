@@ -35,7 +35,8 @@ static inline void json_freep(struct json **j)
 }
 
 /* Where a value of a tree made by json_read() stands; pointer from 'arena'. */
-struct where json_where(const struct json *root, const struct json *j, struct arena *arena);
+struct where json_where(const struct json *root, const struct json *j,
+			struct arena *arena);
 
 bool json_is_object(const struct json *j); /* all of these accept NULL: false */
 bool json_is_array(const struct json *j);
@@ -44,13 +45,14 @@ bool json_is_number(const struct json *j);
 bool json_is_bool(const struct json *j);
 bool json_is_null(const struct json *j);
 
-const struct json *json_get(const struct json *object, const char *key); /* NULL: absent */
-size_t json_size(const struct json *j); /* members of an object or array */
+const struct json *json_get(const struct json *object,
+			    const char *key);        /* NULL: absent */
+size_t json_size(const struct json *j);              /* members of an object or array */
 const struct json *json_first(const struct json *j); /* walk members in order */
 const struct json *json_next(const struct json *j);
-const char *json_key(const struct json *j); /* of an object's member */
+const char *json_key(const struct json *j);    /* of an object's member */
 const char *json_string(const struct json *j); /* NULL: not a string */
-double json_number(const struct json *j); /* 0: not a number */
+double json_number(const struct json *j);      /* 0: not a number */
 bool json_bool(const struct json *j);
 int json_integer(const struct json *j, int64_t *ret); /* -EINVAL, -ERANGE */
 
@@ -60,9 +62,11 @@ struct json *json_new_array(void);
 struct json *json_new_string(const char *s); /* NULL: null */
 struct json *json_new_number(double n);
 struct json *json_copy(const struct json *j);
-struct json *json_set(struct json *object, const char *key, struct json *child); /* child */
+struct json *json_set(struct json *object, const char *key,
+		      struct json *child);                     /* child */
 struct json *json_add(struct json *array, struct json *child); /* child */
-void json_set_string(struct json *object, const char *key, const char *s); /* NULL: null */
+void json_set_string(struct json *object, const char *key,
+		     const char *s); /* NULL: null */
 void json_set_number(struct json *object, const char *key, double n);
 void json_set_u64(struct json *object, const char *key, uint64_t n);
 void json_set_bool(struct json *object, const char *key, bool b);

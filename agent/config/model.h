@@ -28,7 +28,7 @@ struct arena;
 struct where {
 	const char *file;
 	unsigned line, column; /* from 1 */
-	const char *pointer; /* RFC 6901 */
+	const char *pointer;   /* RFC 6901 */
 };
 
 struct vpc {
@@ -36,7 +36,7 @@ struct vpc {
 	struct where where;
 	struct cidr *cidrs; /* may be none for "" */
 	size_t n_cidrs;
-	int default_nacl; /* always good, but -1 for "" */
+	int default_nacl;  /* always good, but -1 for "" */
 	int default_group; /* always good */
 };
 
@@ -53,7 +53,7 @@ enum peer_kind { PEER_CIDR, PEER_PREFIX_LIST, PEER_GROUP };
 struct peer {
 	enum peer_kind kind;
 	struct cidr cidr; /* PEER_CIDR */
-	int index; /* of the prefix list or the group */
+	int index;        /* of the prefix list or the group */
 };
 
 struct port_range {
@@ -62,7 +62,7 @@ struct port_range {
 
 /* What both kinds of rule say of protocol and ports. */
 struct match {
-	int protocol; /* 0 .. 255, -1 all */
+	int protocol;             /* 0 .. 255, -1 all */
 	struct port_range *ports; /* destination; sorted, merged; none: all */
 	size_t n_ports;
 	struct port_range *source_ports; /* NACL only */
@@ -74,7 +74,8 @@ struct nacl_rule {
 	uint32_t number;
 	bool allow;
 	struct match match;
-	struct peer cidr; /* PEER_CIDR or PEER_PREFIX_LIST: ingress source, egress destination */
+	struct peer
+		cidr; /* PEER_CIDR or PEER_PREFIX_LIST: ingress source, egress destination */
 	bool has_peer_cidr;
 	struct peer peer_cidr; /* the other end */
 	struct where where;
@@ -114,7 +115,7 @@ struct subnet {
 	struct cidr *cidrs;
 	size_t n_cidrs;
 	const char *zone; /* or NULL */
-	int nacl; /* its own or the VPC's default; -1 only without one */
+	int nacl;         /* its own or the VPC's default; -1 only without one */
 };
 
 /* Seconds; 0: not set. Order of hg_header.timeouts does not matter here. */
@@ -129,15 +130,16 @@ struct interface {
 	struct where where;
 	int vpc;
 	int subnet; /* -1 none */
-	struct addr *addresses; /* in the order written; the first of a family is primary */
+	struct addr
+		*addresses; /* in the order written; the first of a family is primary */
 	size_t n_addresses;
 	int *groups; /* in the order written; never none */
 	size_t n_groups;
 	bool source_dest_check;
-	bool is_local; /* attach: local */
+	bool is_local;      /* attach: local */
 	const char *device; /* or NULL */
 	enum hook hook;
-	const char *instance; /* or NULL */
+	const char *instance;     /* or NULL */
 	struct timeouts timeouts; /* tcp_established, udp, udp_stream: own or settings' */
 };
 
@@ -145,8 +147,9 @@ struct exempt {
 	int protocol; /* -1 any */
 	bool has_address;
 	struct addr address; /* of every VPC, unless: */
-	int vpc; /* -1 all; defaults that belong to one VPC */
-	struct cidr cidr; /* what to match: the address, or a range such as fd00:ec2::/32 */
+	int vpc;             /* -1 all; defaults that belong to one VPC */
+	struct cidr
+		cidr; /* what to match: the address, or a range such as fd00:ec2::/32 */
 	struct port_range *ports;
 	size_t n_ports; /* none: all */
 };
@@ -156,7 +159,7 @@ struct settings {
 	const char *account_id, *region;
 	bool is_strict; /* rule_change: strict */
 	bool tcp_loose;
-	bool has_exempt; /* an explicit list replaced the default */
+	bool has_exempt;       /* an explicit list replaced the default */
 	struct exempt *exempt; /* explicit or default, expanded */
 	size_t n_exempt;
 	struct timeouts timeouts; /* all set */

@@ -23,14 +23,21 @@
 struct dataplane;
 
 struct dataplane_options {
-	const char *pin_dir; /* NULL: nothing is pinned (tests) */
+	const char *pin_dir;    /* NULL: nothing is pinned (tests) */
 	uint32_t n_image_lines; /* 0: grow as needed, starting small */
-	uint32_t n_flow_sets; /* 0: from max_flows */
+	uint32_t n_flow_sets;   /* 0: from max_flows */
 	uint32_t max_flows;
 	uint32_t n_rules; /* 0: grow as needed */
 };
 
-enum program { PROGRAM_XDP, PROGRAM_IN, PROGRAM_OUT, PROGRAM_EXPLAIN, PROGRAM_CLOCK, PROGRAMS };
+enum program {
+	PROGRAM_XDP,
+	PROGRAM_IN,
+	PROGRAM_OUT,
+	PROGRAM_EXPLAIN,
+	PROGRAM_CLOCK,
+	PROGRAMS
+};
 
 /* Loads, or adopts what is pinned in 'pin_dir' with our HG_ABI. */
 int dataplane_open(const struct dataplane_options *options, struct dataplane **ret);
@@ -61,8 +68,9 @@ uint32_t dataplane_now(struct dataplane *dp); /* ticks, with skew, as packets se
  * real packet. 'out' (may be NULL) receives the frame as it left. 'ret_code' is the
  * program's return value (XDP_* or TC_ACT_*). Tests only: the device's ifindex is set to
  * one that exists (lo, 1) through the port table. */
-int dataplane_run(struct dataplane *dp, enum program p, uint32_t ifindex, const uint8_t *frame,
-		  size_t size, uint8_t *out, size_t *out_size, int *ret_code);
+int dataplane_run(struct dataplane *dp, enum program p, uint32_t ifindex,
+		  const uint8_t *frame, size_t size, uint8_t *out, size_t *out_size,
+		  int *ret_code);
 /* Judge with hg_explain: nothing is committed. */
 int dataplane_explain(struct dataplane *dp, uint32_t device, uint32_t door,
 		      const uint8_t *frame, size_t size, struct hg_trace *ret);

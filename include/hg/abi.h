@@ -15,7 +15,8 @@
 
 #define HG_ABI 1
 
-#define HG_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " is not " #bytes)
+#define HG_SIZE(type, bytes) \
+	_Static_assert(sizeof(type) == (bytes), #type " is not " #bytes)
 
 /* An IPv4 address is in w[0] with the rest zero. */
 struct hg_addr {

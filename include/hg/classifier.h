@@ -24,10 +24,11 @@
 
 #define HG_KEY_BLOCK 0x8000U
 
-#define HG_CELL_CLAUSES   0x80000000U /* the rest is a clause number */
-#define HG_CELL_ALLOW     0x40000000U
-#define HG_CELL_UNTRACKED 0x20000000U /* some rule that admits this qualifies as untracked */
-#define HG_CELL_RULE      0x00ffffffU /* rule id; 0: no rule admits (groups) */
+#define HG_CELL_CLAUSES 0x80000000U /* the rest is a clause number */
+#define HG_CELL_ALLOW   0x40000000U
+#define HG_CELL_UNTRACKED \
+	0x20000000U              /* some rule that admits this qualifies as untracked */
+#define HG_CELL_RULE 0x00ffffffU /* rule id; 0: no rule admits (groups) */
 
 /* Columns of a later fragment whose first one was not seen: no port, type or code is known. */
 enum { HG_ORPHAN_TCP, HG_ORPHAN_UDP, HG_ORPHAN_ICMP, HG_ORPHAN_ICMPV6 };
@@ -35,16 +36,16 @@ enum { HG_ORPHAN_TCP, HG_ORPHAN_UDP, HG_ORPHAN_ICMP, HG_ORPHAN_ICMPV6 };
 #define HG_CLASSIFIER_MATRIX 1
 
 struct hg_classifier {
-	__u32 kind; /* HG_CLASSIFIER_* */
-	__u32 rows; /* line: __u32 a peer, 16 a line */
-	__u32 keys; /* line: block i at keys + 8 * i */
+	__u32 kind;  /* HG_CLASSIFIER_* */
+	__u32 rows;  /* line: __u32 a peer, 16 a line */
+	__u32 keys;  /* line: block i at keys + 8 * i */
 	__u32 cells; /* line: __u32 a cell, 16 a line */
 	__u32 n_rows;
 	__u32 n_columns;
 	__u32 clauses; /* line: struct hg_clause, one a line */
 	__u32 n_clauses;
 	__u16 orphan[4]; /* columns, by HG_ORPHAN_* */
-	__u32 n_rules; /* rules that were compiled in, for show */
+	__u32 n_rules;   /* rules that were compiled in, for show */
 	__u32 zero[5];
 };
 HG_SIZE(struct hg_classifier, HG_LINE);
@@ -55,8 +56,8 @@ HG_SIZE(struct hg_classifier, HG_LINE);
 
 /* NACL rules with source_ports or peer_cidr: the residue that two dimensions cannot say. */
 struct hg_clause {
-	__u32 cell; /* verdict word, without HG_CELL_CLAUSES */
-	__u32 flags; /* HG_CLAUSE_* */
+	__u32 cell;        /* verdict word, without HG_CELL_CLAUSES */
+	__u32 flags;       /* HG_CLAUSE_* */
 	__u16 first, last; /* source ports, host order */
 	__u32 family;
 	struct hg_addr addr;

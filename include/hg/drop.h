@@ -10,35 +10,35 @@
  */
 #include <hg/abi.h>
 
-#define HG_DROP_REASONS(X)                                                               \
-	X(1, MALFORMED, "parse")                                                         \
-	X(2, UNSUPPORTED, "parse")                                                       \
-	X(3, FRAGMENT, "parse")                                                          \
-	X(4, RATE_LIMIT, "rate_limit")                                                   \
-	X(5, SOURCE_CHECK, "source_check")                                               \
-	X(6, DEST_CHECK, "dest_check")                                                   \
-	X(7, SG_EGRESS, "sg_egress")                                                     \
-	X(8, SG_INGRESS, "sg_ingress")                                                   \
-	X(9, NACL_EGRESS, "nacl_egress")                                                 \
-	X(10, NACL_INGRESS, "nacl_ingress")                                              \
-	X(11, NO_ROUTE, "route")                                                         \
-	X(12, BLACKHOLE, "route")                                                        \
-	X(13, TTL_EXPIRED, "route")                                                      \
-	X(14, TOO_BIG, "route")                                                          \
-	X(15, NO_NEIGHBOUR, "route")                                                     \
-	X(16, NO_LISTENER, "load_balancer")                                              \
-	X(17, NO_TARGET, "load_balancer")                                                \
-	X(18, NO_FLOW, "flow")                                                           \
-	X(19, NAT_PROTOCOL, "nat")                                                       \
-	X(20, NAT_UNSOLICITED, "nat")                                                    \
-	X(21, NAT_NO_PORT, "nat")                                                        \
-	X(22, NO_PUBLIC_ADDRESS, "nat")                                                  \
-	X(23, PRIVATE_DESTINATION, "nat")                                                \
-	X(24, EGRESS_ONLY, "route")                                                      \
-	X(25, PEERING, "route")                                                          \
-	X(26, FLOW_TABLE_FULL, "flow")                                                   \
-	X(27, GENEVE, "parse")                                                           \
-	X(28, UNKNOWN_DEVICE, "parse")                                                   \
+#define HG_DROP_REASONS(X)                  \
+	X(1, MALFORMED, "parse")            \
+	X(2, UNSUPPORTED, "parse")          \
+	X(3, FRAGMENT, "parse")             \
+	X(4, RATE_LIMIT, "rate_limit")      \
+	X(5, SOURCE_CHECK, "source_check")  \
+	X(6, DEST_CHECK, "dest_check")      \
+	X(7, SG_EGRESS, "sg_egress")        \
+	X(8, SG_INGRESS, "sg_ingress")      \
+	X(9, NACL_EGRESS, "nacl_egress")    \
+	X(10, NACL_INGRESS, "nacl_ingress") \
+	X(11, NO_ROUTE, "route")            \
+	X(12, BLACKHOLE, "route")           \
+	X(13, TTL_EXPIRED, "route")         \
+	X(14, TOO_BIG, "route")             \
+	X(15, NO_NEIGHBOUR, "route")        \
+	X(16, NO_LISTENER, "load_balancer") \
+	X(17, NO_TARGET, "load_balancer")   \
+	X(18, NO_FLOW, "flow")              \
+	X(19, NAT_PROTOCOL, "nat")          \
+	X(20, NAT_UNSOLICITED, "nat")       \
+	X(21, NAT_NO_PORT, "nat")           \
+	X(22, NO_PUBLIC_ADDRESS, "nat")     \
+	X(23, PRIVATE_DESTINATION, "nat")   \
+	X(24, EGRESS_ONLY, "route")         \
+	X(25, PEERING, "route")             \
+	X(26, FLOW_TABLE_FULL, "flow")      \
+	X(27, GENEVE, "parse")              \
+	X(28, UNKNOWN_DEVICE, "parse")      \
 	X(29, INTERNAL, "parse")
 
 #define HG_DROP_NUMBER(number, name, stage) HG_DROP_##name = (number),

@@ -23,7 +23,7 @@ struct hg_counters {
 	__u64 passed_bytes;
 	__u64 dropped_bytes;
 	__u64 answered; /* of passed: ARP and ND replies */
-	__u64 exempt; /* of passed: no filter touched it */
+	__u64 exempt;   /* of passed: no filter touched it */
 	__u64 events_lost;
 	__u64 zero[2];
 	__u64 dropped[HG_DROPS]; /* by HG_DROP_* */
@@ -48,10 +48,10 @@ HG_SIZE(struct hg_tuple, 40);
 
 struct hg_event {
 	__u64 ktime; /* ns, CLOCK_MONOTONIC */
-	__u32 kind; /* HG_EVENT_* */
+	__u32 kind;  /* HG_EVENT_* */
 	__u32 ifindex;
 	__u32 epoch;
-	__u32 rule; /* id, 0 none */
+	__u32 rule;   /* id, 0 none */
 	__u16 reason; /* HG_DROP_* */
 	__u16 len;
 	__u8 door; /* HG_DOOR_* */
@@ -62,18 +62,18 @@ struct hg_event {
 HG_SIZE(struct hg_event, 72);
 
 /* Stages, in the order a packet meets them; appended, never reused. */
-#define HG_STAGES(X)                                                                     \
-	X(1, parse)                                                                      \
-	X(2, rate_limit)                                                                 \
-	X(3, source_check)                                                               \
-	X(4, flow)                                                                       \
-	X(5, sg_egress)                                                                  \
-	X(6, nacl_egress)                                                                \
-	X(7, route)                                                                      \
-	X(8, load_balancer)                                                              \
-	X(9, nat)                                                                        \
-	X(10, nacl_ingress)                                                              \
-	X(11, sg_ingress)                                                                \
+#define HG_STAGES(X)        \
+	X(1, parse)         \
+	X(2, rate_limit)    \
+	X(3, source_check)  \
+	X(4, flow)          \
+	X(5, sg_egress)     \
+	X(6, nacl_egress)   \
+	X(7, route)         \
+	X(8, load_balancer) \
+	X(9, nat)           \
+	X(10, nacl_ingress) \
+	X(11, sg_ingress)   \
 	X(12, dest_check)
 
 #define HG_STAGE_NUMBER(number, name) HG_STAGE_##name = (number),
@@ -83,24 +83,24 @@ enum { HG_STAGE_none, HG_STAGES(HG_STAGE_NUMBER) HG_STAGE_END };
 #define HG_TRACE_STEPS 14
 
 struct hg_step {
-	__u16 stage; /* HG_STAGE_* */
-	__u16 allow; /* 1 or 0 */
+	__u16 stage;  /* HG_STAGE_* */
+	__u16 allow;  /* 1 or 0 */
 	__u32 object; /* id in the image's objects, 0 none */
-	__u32 rule; /* rule id, 0 none */
-	__u32 state; /* stage flow: HG_STATE_* of the entry */
+	__u32 rule;   /* rule id, 0 none */
+	__u32 state;  /* stage flow: HG_STATE_* of the entry */
 };
 HG_SIZE(struct hg_step, 16);
 
 struct hg_trace {
 	/* the question */
 	__u32 device; /* id in the image */
-	__u32 door; /* HG_DOOR_* */
+	__u32 door;   /* HG_DOOR_* */
 	/* the answer */
-	__u32 n; /* steps */
-	__u32 reason; /* HG_DROP_*, 0: allowed */
-	__u32 hop; /* device id, 0: to the kernel */
+	__u32 n;       /* steps */
+	__u32 reason;  /* HG_DROP_*, 0: allowed */
+	__u32 hop;     /* device id, 0: to the kernel */
 	__u32 tracked; /* some interface on the path keeps state */
-	__u32 exempt; /* 1: no filter touched it */
+	__u32 exempt;  /* 1: no filter touched it */
 	__u32 epoch;
 	struct hg_step step[HG_TRACE_STEPS];
 };

@@ -9,7 +9,7 @@
  *          room for the address rewrite. An IPv6 entry has key and state in its first
  *          line. 'pair' is set * 4 + way + 1 of the other direction, 0 none.
  * Units    'seen' and 'created' are ticks of bpf/clock.h (HZ of them a second), modulo
- *          2^32. 'bytes' counts IP packets, header included.
+ *          2^32; half-open TCP has no 'created'. 'bytes' counts IP packets, header included.
  * Order    Key and rewrite as on the wire. An entry is in use when 'live' is not 0; the
  *          last 8 key bytes hold it, so one aligned store publishes or removes an entry.
  * Owner    bpf/flow.h inserts under the set's lock and updates without it; the agent
@@ -21,18 +21,27 @@
 #define HG_WAYS  4
 #define HG_LOCKS 65536
 
-#define HG_FLOW_ORIGINAL  1 /* the direction of the packet that opened the connection */
-#define HG_FLOW_TRACK_SRC 2 /* the sender's interface keeps state */
-#define HG_FLOW_TRACK_DST 4 /* the receiver's does */
-#define HG_FLOW_FIN       8 /* a FIN went this way */
-#define HG_FLOW_ECHO      16 /* ICMP: ports are made of id and type */
+#define HG_FLOW_ORIGINAL  1  /* the direction of the packet that opened the connection */
+#define HG_FLOW_TRACK_SRC 2  /* the sender's interface keeps state */
+#define HG_FLOW_TRACK_DST 4  /* the receiver's does */
+#define HG_FLOW_FIN       8  /* a FIN went this way */
+#define HG_FLOW_EXEMPT    16 /* opened by a packet that no filter touches */
+#define HG_FLOW_OUT       32 /* came by a device's egress */
 
 /* life: timeout in seconds (20 bits) | state << 20 | flags << 24 */
 #define HG_LIFE(timeout, state, flags) \
 	((__u32)(timeout) | (__u32)(state) << 20 | (__u32)(flags) << 24)
-#define HG_LIFE_TIMEOUT(life) ((life) & 0xfffffU)
+#define HG_LIFE_TIMEOUT(life) ((life)&0xfffffU)
 #define HG_LIFE_STATE(life)   ((life) >> 20 & 0xfU)
 #define HG_LIFE_FLAGS(life)   ((life) >> 24)
+
+/* path: where a packet of this direction came in and where it goes */
+#define HG_PATH(in, hop)    ((__u32)(hop) | (__u32)(in) << 12)
+#define HG_PATH_HOP(path)   ((path)&0xfffU) /* device id to switch to, 0: to the kernel */
+#define HG_PATH_IN(path)    ((path) >> 12 & 0xfffU) /* device id */
+#define HG_PATH_PLACE(path) ((path)&0xffffffU)
+#define HG_PATH_FLAGS(path) ((path) >> 24) /* OR of the TCP flags seen */
+#define HG_PATH_FLAGS_SHIFT 24
 
 struct hg_key4 {
 	__be32 saddr, daddr;
@@ -52,38 +61,34 @@ struct hg_key6 {
 };
 HG_SIZE(struct hg_key6, 40);
 
-struct hg_flow4 {
-	struct hg_key4 key;
-	__u32 epoch; /* of the rules that judged it last */
+/* What both families keep. */
+struct hg_state {
+	__u32 epoch; /* of the rules that judged it last; 0: not yet */
 	__u32 seen;
-	__u32 life;
-	__u16 hop; /* device id to redirect to, 0: pass to the kernel */
-	__u8 tcp_flags; /* OR of what was seen */
-	__u8 zero;
-	__u64 bytes;
+	__u32 life; /* HG_LIFE */
+	__u32 path; /* HG_PATH */
 	__u32 packets;
 	__u32 pair;
+	__u64 bytes;
+};
+HG_SIZE(struct hg_state, 32);
+
+struct hg_flow4 {
+	struct hg_key4 key;
+	struct hg_state state;
 	__be32 nat_saddr, nat_daddr;
 	__be16 nat_sport, nat_dport;
-	__u32 created; /* in SYN_SENT and SYN_RECV: the ACK number that completes the handshake */
+	__u32 created; /* half-open TCP: the ACK number that completes the handshake */
 };
 HG_SIZE(struct hg_flow4, 64);
 
 struct hg_flow6 {
 	struct hg_key6 key;
-	__u32 epoch;
-	__u32 seen;
-	__u32 life;
-	__u16 hop;
-	__u8 tcp_flags;
-	__u8 zero;
-	__u64 bytes;
-	__u32 packets;
-	__u32 pair;
+	struct hg_state state;
 	struct hg_addr nat_saddr, nat_daddr;
 	__be16 nat_sport, nat_dport;
 	__u32 created;
-	__u32 zero2[4];
+	__u32 zero[4];
 };
 HG_SIZE(struct hg_flow6, 128);
 
@@ -106,8 +111,8 @@ HG_SIZE(struct hg_lock, 8);
 
 /* hg_frags: what a first fragment tells the later ones. Sets of 2, a line each. */
 struct hg_frag {
-	__u32 seen; /* ticks; 0 is free */
-	__u32 id; /* IPv4 identification or IPv6 fragment id, as on the wire */
+	__u32 seen;      /* ticks; 0 is free */
+	__u32 id;        /* IPv4 identification or IPv6 fragment id, as on the wire */
 	__u64 addresses; /* hash of both addresses, zone and protocol */
 	__be16 sport, dport;
 	__u32 key; /* classifier key: destination port, or type << 8 | code */

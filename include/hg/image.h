@@ -37,7 +37,7 @@ HG_SIZE(struct hg_line, HG_LINE);
 
 struct hg_control {
 	__u64 word; /* base line | epoch << 32; epoch 0 is no image: all packets pass uncounted */
-	__u32 skew; /* ticks added to the clock; tests move time with it */
+	__u32 skew;    /* ticks added to the clock; tests move time with it */
 	__u32 monitor; /* 1 while somebody reads hg_events */
 	__u64 zero[6];
 };
@@ -45,7 +45,7 @@ HG_SIZE(struct hg_control, 64);
 
 struct hg_table {
 	__u32 line; /* from the start of the image */
-	__u32 n; /* records */
+	__u32 n;    /* records */
 };
 HG_SIZE(struct hg_table, 8);
 
@@ -60,12 +60,12 @@ enum {
 	HG_STATE_SYN_SENT, /* SYN seen */
 	HG_STATE_SYN_RECV, /* SYN and SYN-ACK seen */
 	HG_STATE_ESTABLISHED,
-	HG_STATE_CLOSING, /* reset, or FIN from both sides */
-	HG_STATE_UDP, /* one way */
+	HG_STATE_CLOSING,     /* reset, or FIN from both sides */
+	HG_STATE_UDP,         /* one way */
 	HG_STATE_UDP_REPLIED, /* one request and one response */
-	HG_STATE_UDP_AGAIN, /* a second request after the response */
-	HG_STATE_UDP_STREAM, /* more than one request and response */
-	HG_STATE_ICMP, /* one way */
+	HG_STATE_UDP_AGAIN,   /* a second request after the response */
+	HG_STATE_UDP_STREAM,  /* more than one request and response */
+	HG_STATE_ICMP,        /* one way */
 	HG_STATE_ICMP_REPLIED,
 	HG_STATE_OTHER, /* one way */
 	HG_STATE_OTHER_REPLIED,
@@ -78,18 +78,19 @@ struct hg_header {
 	__u32 abi;
 	__u32 n_lines;
 	__u32 settings; /* HG_SETTING_* */
-	__u32 n_rules; /* rule ids are 1 .. n_rules - 1 */
-	struct hg_table ports; /* n sets, a line each, of 4 struct hg_port; n is a power of two */
-	struct hg_table devices; /* struct hg_device, one a line */
+	__u32 n_rules;  /* rule ids are 1 .. n_rules - 1 */
+	struct hg_table
+		ports; /* n sets, a line each, of 4 struct hg_port; n is a power of two */
+	struct hg_table devices;    /* struct hg_device, one a line */
 	struct hg_table interfaces; /* struct hg_interface, one a line */
-	struct hg_table subnets; /* struct hg_subnet, one a line */
-	struct hg_table vpcs; /* struct hg_vpc, one a line */
-	__u32 timeouts[HG_STATES]; /* seconds, by HG_STATE_* */
-	struct hg_table objects; /* cold: struct hg_object, 4 a line */
-	struct hg_table rules; /* cold: struct hg_rule, 4 a line, by rule id */
-	struct hg_table zones; /* cold: struct hg_zone, 4 a line */
-	struct hg_table text; /* cold: bytes; n counts them */
-	__u32 n_classifiers; /* distinct ones, for show */
+	struct hg_table subnets;    /* struct hg_subnet, one a line */
+	struct hg_table vpcs;       /* struct hg_vpc, one a line */
+	__u32 timeouts[HG_STATES];  /* seconds, by HG_STATE_* */
+	struct hg_table objects;    /* cold: struct hg_object, 4 a line */
+	struct hg_table rules;      /* cold: struct hg_rule, 4 a line, by rule id */
+	struct hg_table zones;      /* cold: struct hg_zone, 4 a line */
+	struct hg_table text;       /* cold: bytes; n counts them */
+	__u32 n_classifiers;        /* distinct ones, for show */
 	__u32 exempt; /* line of the hg_exempt for entries without address, 0 none */
 	__u32 zero[22];
 };
@@ -100,8 +101,8 @@ HG_SIZE(struct hg_header, 4 * HG_LINE);
 /* Set ifindex & (ports.n - 1); live, written by sync. */
 struct hg_port {
 	__u32 ifindex; /* 0 is free */
-	__u32 device; /* id */
-	__u32 slot; /* of hg_stats */
+	__u32 device;  /* id */
+	__u32 slot;    /* of hg_stats */
 	__u32 zero;
 };
 HG_SIZE(struct hg_port, 16);
@@ -109,21 +110,22 @@ HG_SIZE(struct hg_port, 16);
 #define HG_ROLE_HOST 1 /* the instance is this host */
 #define HG_ROLE_PORT 2 /* the instance is at the other end */
 
-#define HG_DEVICE_PEER 1 /* live: veth whose other end is in another namespace: bpf_redirect_peer works */
-#define HG_DEVICE_XDP  2 /* live: ingress is by XDP */
+#define HG_DEVICE_PEER \
+	1 /* live: veth whose other end is in another namespace: bpf_redirect_peer works */
+#define HG_DEVICE_XDP 2 /* live: ingress is by XDP */
 
 struct hg_device {
 	__u32 role; /* HG_ROLE_* */
 	__u32 vpc;
 	__u32 subnet; /* 0 none */
 	__u32 interface;
-	__u32 zone; /* of flows seen here */
+	__u32 zone;   /* of flows seen here */
 	__u32 object; /* the interface's name */
 	/* live words: zero as compiled */
 	__u32 ifindex; /* 0 while the device is absent */
-	__u32 flags; /* HG_DEVICE_* */
-	__u8 mac[6]; /* the device's own */
-	__u8 peer[6]; /* the instance's; zero until learnt */
+	__u32 flags;   /* HG_DEVICE_* */
+	__u8 mac[6];   /* the device's own */
+	__u8 peer[6];  /* the instance's; zero until learnt */
 	__u32 mtu;
 	__u32 zero[4];
 };
@@ -139,9 +141,9 @@ HG_SIZE(struct hg_device, HG_LINE);
 struct hg_interface {
 	__u32 flags; /* HG_INTERFACE_* */
 	__u32 vpc;
-	__u32 subnet; /* 0 none: no NACL */
-	__u32 device; /* 0 none */
-	__u32 groups[2]; /* line of the classifier, by direction; never 0 */
+	__u32 subnet;          /* 0 none: no NACL */
+	__u32 device;          /* 0 none */
+	__u32 groups[2];       /* line of the classifier, by direction; never 0 */
 	__u32 tcp_established; /* seconds; these three replace hg_header.timeouts */
 	__u32 udp;
 	__u32 udp_stream;
@@ -152,18 +154,19 @@ HG_SIZE(struct hg_interface, HG_LINE);
 
 struct hg_subnet {
 	__u32 vpc;
-	__u32 nacl[2]; /* line of the classifier, by direction; 0 none: everything passes */
+	__u32 nacl
+		[2]; /* line of the classifier, by direction; 0 none: everything passes */
 	__u32 object;
 	__u32 nacl_object;
-	__be32 router4; /* base + 1, 0 none */
+	__be32 router4;         /* base + 1, 0 none */
 	struct hg_addr router6; /* base + 1, zero none */
 	__u32 zero[6];
 };
 HG_SIZE(struct hg_subnet, HG_LINE);
 
 struct hg_vpc {
-	__u32 trie4; /* line, see trie.h */
-	__u32 trie6; /* line, see trie.h */
+	__u32 trie4;             /* line, see trie.h */
+	__u32 trie6;             /* line, see trie.h */
 	struct hg_table classes; /* struct hg_class, 4 a line */
 	__u32 n_peers;
 	__u32 object;
@@ -174,10 +177,10 @@ HG_SIZE(struct hg_vpc, HG_LINE);
 
 /* All that the stages want to know of an address. */
 struct hg_class {
-	__u32 peer; /* row selector of every classifier of the VPC, < n_peers */
+	__u32 peer;      /* row selector of every classifier of the VPC, < n_peers */
 	__u32 interface; /* whose address this is, 0 nobody's */
-	__u32 subnet; /* that contains it, 0 none */
-	__u32 exempt; /* line of a struct hg_exempt, 0 none */
+	__u32 subnet;    /* that contains it, 0 none */
+	__u32 exempt;    /* line of a struct hg_exempt, 0 none */
 };
 HG_SIZE(struct hg_class, 16);
 
@@ -206,8 +209,8 @@ enum {
 };
 
 struct hg_object {
-	__u32 kind; /* HG_OBJECT_* */
-	__u32 text; /* byte offset of the name in 'text', NUL terminated */
+	__u32 kind;  /* HG_OBJECT_* */
+	__u32 text;  /* byte offset of the name in 'text', NUL terminated */
 	__u32 flags; /* 1: implicit, not in the rule set */
 	__u32 zero;
 };
@@ -216,10 +219,10 @@ HG_SIZE(struct hg_object, 16);
 #define HG_RULE_DEFAULT 0xffffffffU /* the implicit deny, "*" */
 
 struct hg_rule {
-	__u32 object; /* NACL or group */
-	__u32 number; /* NACL: the rule number; group: index in the direction's list */
+	__u32 object;    /* NACL or group */
+	__u32 number;    /* NACL: the rule number; group: index in the direction's list */
 	__u32 direction; /* HG_INGRESS, HG_EGRESS */
-	__u32 flags; /* 1: allow */
+	__u32 flags;     /* 1: allow */
 };
 HG_SIZE(struct hg_rule, 16);
 

@@ -9,44 +9,44 @@
  */
 
 /* What a rule set may hold. */
-#define HG_MAX_FILE_BYTES     (32U << 20) /* one JSON document */
-#define HG_MAX_LIST_BYTES     (128U << 20) /* one prefix list file */
-#define HG_MAX_DEPTH          32 /* nesting of JSON */
-#define HG_MAX_NAME           63
-#define HG_MAX_DESCRIPTION    255
-#define HG_MAX_TAGS           50
-#define HG_MAX_VPCS           256
-#define HG_MAX_VPC_CIDRS      50
-#define HG_MAX_SUBNETS        4096
-#define HG_MAX_SUBNET_CIDRS   16
-#define HG_MAX_NACLS          4096
-#define HG_MAX_NACL_RULES     131072 /* a direction */
-#define HG_MAX_GROUPS         4096
-#define HG_MAX_GROUP_RULES    10000 /* a direction */
-#define HG_MAX_PEERS          1000 /* a group rule */
-#define HG_MAX_INTERFACES     16384
-#define HG_MAX_ADDRESSES      256 /* an interface */
+#define HG_MAX_FILE_BYTES       (32U << 20)  /* one JSON document */
+#define HG_MAX_LIST_BYTES       (128U << 20) /* one prefix list file */
+#define HG_MAX_DEPTH            32           /* nesting of JSON */
+#define HG_MAX_NAME             63
+#define HG_MAX_DESCRIPTION      255
+#define HG_MAX_TAGS             50
+#define HG_MAX_VPCS             256
+#define HG_MAX_VPC_CIDRS        50
+#define HG_MAX_SUBNETS          4096
+#define HG_MAX_SUBNET_CIDRS     16
+#define HG_MAX_NACLS            4096
+#define HG_MAX_NACL_RULES       131072 /* a direction */
+#define HG_MAX_GROUPS           4096
+#define HG_MAX_GROUP_RULES      10000 /* a direction */
+#define HG_MAX_PEERS            1000  /* a group rule */
+#define HG_MAX_INTERFACES       16384
+#define HG_MAX_ADDRESSES        256 /* an interface */
 #define HG_MAX_INTERFACE_GROUPS 16
-#define HG_MAX_PREFIX_LISTS   1024
-#define HG_MAX_ENTRIES        1000000 /* a prefix list */
-#define HG_MAX_PORT_RANGES    64 /* a rule */
-#define HG_MAX_EXEMPT         64
-#define HG_MAX_FLOWS_MIN      1024
-#define HG_MAX_FLOWS          16777216
-#define HG_DEFAULT_FLOWS      65536
+#define HG_MAX_PREFIX_LISTS     1024
+#define HG_MAX_ENTRIES          1000000 /* a prefix list */
+#define HG_MAX_PORT_RANGES      64      /* a rule */
+#define HG_MAX_EXEMPT           64
+#define HG_MAX_FLOWS_MIN        1024
+#define HG_MAX_FLOWS            16777216
+#define HG_DEFAULT_FLOWS        65536
 
 /* What an image may hold. */
-#define HG_MAX_IMAGE_LINES    (1U << 26) /* 4 GiB */
-#define HG_MAX_CLASSES        (1U << 24) /* a VPC */
-#define HG_MAX_RULES          (1U << 24) /* all NACLs and groups together */
-#define HG_MAX_COLUMNS        32767 /* a classifier */
-#define HG_MAX_KEY_BLOCKS     32767 /* a classifier */
-#define HG_MAX_CELLS          (1U << 25) /* a classifier: 128 MiB */
-#define HG_MAX_DEVICES        4095
-#define HG_MAX_ZONES          65535
+#define HG_MAX_IMAGE_LINES (1U << 26) /* 4 GiB */
+#define HG_MAX_CLASSES     (1U << 24) /* a VPC */
+#define HG_MAX_RULES       (1U << 24) /* all NACLs and groups together */
+#define HG_MAX_COLUMNS     32767      /* a classifier */
+#define HG_MAX_KEY_BLOCKS  32767      /* a classifier */
+#define HG_MAX_CELLS       (1U << 25) /* a classifier: 128 MiB */
+#define HG_MAX_DEVICES     4095
+#define HG_MAX_ZONES       65535
 
 /* What a packet may cost. */
-#define HG_MAX_VLANS          2
-#define HG_MAX_EXTENSIONS     8 /* IPv6 extension headers */
-#define HG_MAX_CLAUSES        32 /* rules with source port or peer, one after another */
-#define HG_MAX_EXEMPT_PORTS   12 /* exempt entries for one address */
+#define HG_MAX_VLANS        2
+#define HG_MAX_EXTENSIONS   8  /* IPv6 extension headers */
+#define HG_MAX_CLAUSES      32 /* rules with source port or peer, one after another */
+#define HG_MAX_EXEMPT_PORTS 12 /* exempt entries for one address */

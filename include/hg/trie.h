@@ -21,17 +21,17 @@
  */
 #include <hg/image.h>
 
-#define HG_TRIE_BLOCK     0x80000000U
-#define HG_TRIE4_ROOT     4096 /* lines */
-#define HG_TRIE4_BLOCK    16 /* lines */
-#define HG_TRIE6_LENGTHS  128
-#define HG_TRIE6_PROBES   4
+#define HG_TRIE_BLOCK    0x80000000U
+#define HG_TRIE4_ROOT    4096 /* lines */
+#define HG_TRIE4_BLOCK   16   /* lines */
+#define HG_TRIE6_LENGTHS 128
+#define HG_TRIE6_PROBES  4
 
 struct hg_trie6 {
 	__u32 n_lengths; /* without 0, which is 'none' */
-	__u32 buckets; /* line of the first bucket, from the start of the image */
+	__u32 buckets;   /* line of the first bucket, from the start of the image */
 	__u32 n_buckets; /* power of two */
-	__u32 none; /* class of an address that no prefix covers (or of ::/0) */
+	__u32 none;      /* class of an address that no prefix covers (or of ::/0) */
 	__u32 zero[12];
 	__u8 lengths[HG_TRIE6_LENGTHS]; /* ascending, 1 .. 128 */
 };
@@ -39,8 +39,9 @@ HG_SIZE(struct hg_trie6, 3 * HG_LINE);
 
 struct hg_prefix6 {
 	struct hg_addr addr; /* masked */
-	__u32 len; /* 1 .. 128; 0 is a free entry */
-	__u32 class; /* of the longest real prefix of this entry; trie.none when there is none */
+	__u32 len;           /* 1 .. 128; 0 is a free entry */
+	__u32 class
+		; /* of the longest real prefix of this entry; trie.none when there is none */
 	__u32 zero[2];
 };
 HG_SIZE(struct hg_prefix6, 32);
