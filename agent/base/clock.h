@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* clock: the only place that asks what time it is; everybody else takes it as a parameter.
+ *
+ * Units    Nanoseconds since boot, without suspend; seconds since 1970 UTC.
+ */
+#include <stdint.h>
+
+uint64_t clock_monotonic_ns(void);
+int64_t clock_realtime_s(void);
