@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# plan: what tools/lab/lab has to build for a rule set, one tab-separated line a cable.
+#
+#   port    INTERFACE DEVICE INSTANCE NIC  ADDRESS/LEN,... ROUTER,...
+#   local   INTERFACE DEVICE -        NIC  ADDRESS/LEN,... ROUTER,...
+#   subnet  CIDR
+#
+# NIC is the name of the far end: ethN inside the instance, or wN in the world. An empty list is "-".
+
+# Bits of an address, most significant first: 32 of them or 128.
+def hex: ascii_downcase | explode | reduce .[] as $c (0; . * 16 + (if $c >= 97 then $c - 87 else $c - 48 end));
+def to_bits($n): . as $v | [range($n - 1; -1; -1) as $i | ($v / pow(2; $i) | floor) % 2];
+def from_bits: reduce .[] as $b (0; . * 2 + $b);
+def words: if . == "" then [] else split(":") | map(hex) end;
+def bits:
+  if contains("::") then split("::") as [$a, $b]
+      | ($a | words) as $a | ($b | words) as $b
+      | ($a + [range(8 - ($a | length) - ($b | length)) | 0] + $b | map(to_bits(16)) | add)
+  elif contains(":") then words | map(to_bits(16)) | add
+  else split(".") | map(tonumber | to_bits(8)) | add end;
+
+# What `ip` reads; it needs no "::".
+def to_hex: if . < 16 then "0123456789abcdef"[.:. + 1] else (. / 16 | floor | to_hex) + (. % 16 | to_hex) end;
+def address:
+  if length == 32 then [range(0; 32; 8) as $i | .[$i:$i + 8] | from_bits | tostring] | join(".")
+  else [range(0; 128; 16) as $i | .[$i:$i + 16] | from_bits | to_hex] | join(":") end;
+
+def cidr: split("/") as [$a, $l] | { bits: ($a | bits), len: ($l | tonumber) };
+def holds($a): .len as $l | (.bits | length) == ($a | length) and .bits[:$l] == $a[:$l];
+def router: .len as $l | .bits[:$l] + [range((.bits | length) - $l - 1) | 0] + [1] | address;
+def list: if length == 0 then "-" else join(",") end;
+
+. as $rules
+| ($rules.interfaces // {} | to_entries | map(select(.value.device))) as $cabled
+| ($cabled | map(select(.value.attach == "local"))) as $locals
+| ($rules.subnets // {} | map_values(.cidrs | map(cidr))) as $cidrs
+| ($rules.subnets // {} | .[] | .cidrs[] | ["subnet", .]),
+  ($cabled[] | .key as $name | .value as $i
+    | ($i.attach == "local") as $is_local
+    | ($i.instance // $name) as $instance
+    | (if $is_local then $locals else $cabled | map(select(.value.attach != "local" and (.value.instance // .key) == $instance)) end
+        | map(.key) | index($name)) as $n
+    | if $i.subnet == null and ($is_local | not) then error("interface \($name) has a device and no subnet: the lab cannot number it") else . end
+    | [($i.addresses // [])[] | bits as $a
+        | [$cidrs[$i.subnet // ""] // [] | .[] | select(holds($a))][0] as $c
+        | { address: "\(.)/\($c.len // ($a | length))", router: (if $c then $c | router else null end) }] as $a
+    | if ($a | length) == 0 and $is_local then # The documentation ranges have room for eleven of these.
+        ["local", $name, $i.device, "-", "w\($n)", "192.0.2.\(16 * $n + 18)/28,2001:db8:0:\($n + 1)::2/64", "192.0.2.\(16 * $n + 17),2001:db8:0:\($n + 1)::1"]
+      else
+        [if $is_local then "local" else "port" end, $name, $i.device, if $is_local then "-" else $instance end,
+         if $is_local then "w\($n)" else "eth\($n)" end,
+         ($a | map(.address) | list), ($a | map(.router // empty) | unique | list)]
+      end)
+| @tsv
