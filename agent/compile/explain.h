@@ -42,7 +42,10 @@ struct json *explain_answer(const struct question *q, const struct hg_trace *tra
 			    const struct image *image, const struct model *m);
 /* One line of explain --packets, or the body of POST /v1/explain. -EINVAL with a complaint. */
 int question_read(const struct json *j, struct diag *diag, struct question *ret);
-const char *drop_name(uint32_t reason); /* HG_DROP_* -> "SG_INGRESS" */
+/* The words of a question: "tcp" ("icmp" is that of the family) or "47"; "SA". -EINVAL. */
+int question_protocol(const char *text, uint8_t family, int *ret);
+int question_tcp_flags(const char *text, uint8_t *ret);
+const char *drop_name(uint32_t reason); /* HG_DROP_* -> "SG_INGRESS", NULL: none */
 const char *stage_name(uint32_t stage);
 const char *drop_aws_reason(uint32_t reason, const struct hg_trace *trace,
 			    const struct image *image); /* NULL: none fits */
