@@ -4,8 +4,8 @@
 /* diag: what is wrong with the user's input, all of it, in one run.
  *
  * Shape    A growing list of complaints; diag_print() sorts them by file, line, column.
- * Units    'line' and 'column' count from 1; 0 is unknown. At most DIAG_MAX are kept,
- *          further ones are counted.
+ * Units    'line' and 'column' count from 1; 0 is unknown. At most DIAG_MAX of each level
+ *          are kept, further ones are counted.
  * Owner    diag_new()/diag_free(); texts are copied.
  * Errors   A complaint that cannot be stored for want of memory still counts.
  */

@@ -8,12 +8,13 @@
  *          cannot hold exactly (beyond 2^53); write such counters with json_set_u64(),
  *          which falls back to a string.
  * Owner    The root owns the tree: json_free(root). json_set() and json_add() move the
- *          child into the tree, also on failure.
+ *          child into the tree; on failure it is freed. 'name' of json_read() is borrowed
+ *          by the tree and by every struct where that comes from it.
  * Errors   json_read() complains into 'diag' with line, column and pointer: syntax of
  *          RFC 8259 (no NaN, no 01, no trailing comma, no comment), invalid UTF-8,
  *          \\u0000, repeated keys, nesting beyond HG_MAX_DEPTH, text after the document,
  *          documents over HG_MAX_FILE_BYTES. It reports the first syntax error and all
- *          repeated keys. Builders return NULL or do nothing when memory is short.
+ *          repeated keys; nothing is handed out then. Builders return NULL or do nothing when memory is short.
  * Source   RFC 8259, RFC 6901.
  */
 #include <stdbool.h>
@@ -28,6 +29,10 @@ struct json;
 /* ---- reading ---- */
 int json_read(const char *name, const char *text, size_t size, struct diag *diag,
 	      struct json **ret);
+/* As json_read(), but repeated keys, complained of, do not stop a reader who goes on to
+ * find what else is wrong: 0, and both members are in the tree. */
+int json_read_lenient(const char *name, const char *text, size_t size, struct diag *diag,
+		      struct json **ret);
 void json_free(struct json *j); /* NULL is fine */
 static inline void json_freep(struct json **j)
 {
@@ -37,6 +42,9 @@ static inline void json_freep(struct json **j)
 /* Where a value of a tree made by json_read() stands; pointer from 'arena'. */
 struct where json_where(const struct json *root, const struct json *j,
 			struct arena *arena);
+/* The same for the key of a member. */
+struct where json_where_key(const struct json *root, const struct json *j,
+			    struct arena *arena);
 
 bool json_is_object(const struct json *j); /* all of these accept NULL: false */
 bool json_is_array(const struct json *j);
@@ -62,8 +70,8 @@ struct json *json_new_array(void);
 struct json *json_new_string(const char *s); /* NULL: null */
 struct json *json_new_number(double n);
 struct json *json_copy(const struct json *j);
-struct json *json_set(struct json *object, const char *key,
-		      struct json *child);                     /* child */
+/* Appends: a key is set once. Returns the child. */
+struct json *json_set(struct json *object, const char *key, struct json *child);
 struct json *json_add(struct json *array, struct json *child); /* child */
 void json_set_string(struct json *object, const char *key,
 		     const char *s); /* NULL: null */
