@@ -13,7 +13,10 @@
  *          lengths[m] are prefixes and markers; each carries the class of its own
  *          longest real match, so a hit can be kept and a miss needs no way back.
  *          Bucket of a prefix: hash6(masked address, length) & (n_buckets - 1); a full
- *          bucket spills into the next line, at most HG_TRIE6_PROBES lines in all.
+ *          bucket spills into the next line (after the last the first), at most
+ *          HG_TRIE6_PROBES lines in all; a free entry ends the search of a bucket.
+ *          Search: lo = 0, hi = n_lengths; at m = (lo + hi) / 2 a hit goes on with
+ *          lo = m + 1, a miss with hi = m. Markers lie on exactly this path.
  * Units    A class is a record number of the VPC's class table, < 2^31.
  * Order    Slots are indexed by address bytes in wire order.
  * Owner    agent/compile/trie.c builds, bpf/trie.h walks.
