@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/oracle/connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FRAGMENT_SECONDS 30
+
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+static bool same_addr(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
+}
+
+static bool same_way(const struct l4 *a, const struct l4 *b)
+{
+	if (!same_addr(&a->src, &b->src) || !same_addr(&a->dst, &b->dst))
+		return false;
+	if (a->protocol == 6 || a->protocol == 17)
+		return a->sport == b->sport && a->dport == b->dport;
+	return true;
+}
+
+/* Does end 'sender' of 'c' say this? */
+static bool is_said_by(const struct connection *c, int sender, const struct l4 *p)
+{
+	struct l4 seen = sender == 0 ? *p : l4_reverse(p);
+	bool is_response = false;
+
+	if (c->opener.protocol != p->protocol || !same_way(&c->opener, &seen))
+		return false;
+	if (!is_icmp(p))
+		return true;
+	return c->pair == icmp_pair(p, &is_response) && c->opener.id == p->id &&
+	       is_response == (sender == 1);
+}
+
+struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
+				   uint32_t now, int *ret_sender)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct connection *c = &m->connections[i];
+
+		if (!c->is_used || strcmp(c->zone, zone) != 0)
+			continue;
+		if (now - c->seen > c->timeout) {
+			c->is_used = false;
+			continue;
+		}
+		for (int sender = 0; sender < 2; sender++)
+			if (is_said_by(c, sender, p)) {
+				*ret_sender = sender;
+				return c;
+			}
+	}
+	return NULL;
+}
+
+struct connection *connection_add(struct memory *m)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (!m->connections[i].is_used) {
+			m->connections[i] = (struct connection){ .is_used = true };
+			return &m->connections[i];
+		}
+	fprintf(stderr, "the oracle's list is full\n");
+	abort();
+}
+
+bool tcp_opens(const struct parsed *p)
+{
+	return (p->tcp_flags & (SYN | ACK | RST | FIN)) == SYN;
+}
+
+static void step_tcp(struct connection *c, const struct parsed *p, int sender)
+{
+	uint8_t flags = p->tcp_flags;
+
+	if (p->is_later_fragment)
+		return;
+	if (flags & FIN)
+		c->has_fin[sender] = true;
+	if (flags & RST || (c->has_fin[0] && c->has_fin[1])) {
+		c->state = STATE_CLOSING;
+		return;
+	}
+	if (c->state != STATE_SYN_SENT && c->state != STATE_SYN_RECV)
+		return;
+	if (sender == 1 && (flags & (SYN | ACK)) == (SYN | ACK)) {
+		c->state = STATE_SYN_RECV;
+		c->completes = p->seq + 1;
+	} else if (sender == 0 && c->state == STATE_SYN_RECV && !(flags & SYN) &&
+		   flags & ACK && p->ack == c->completes) {
+		c->state = STATE_ESTABLISHED;
+	}
+}
+
+void connection_step(struct connection *c, const struct parsed *p, int sender)
+{
+	if (p->l4.protocol == 6)
+		step_tcp(c, p, sender);
+	else if (sender == 1)
+		c->n_responses++;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return b && b < a ? b : a;
+}
+
+uint32_t connection_timeout(const struct connection *c, const struct model *m,
+			    const int ends[2])
+{
+	struct timeouts t = m->settings.timeouts;
+	bool is_set = false;
+
+	for (int e = 0; e < 2; e++) {
+		const struct timeouts *own;
+
+		if (!c->tracks[e] || ends[e] < 0)
+			continue;
+		own = &m->interfaces[ends[e]].timeouts;
+		if (!is_set) {
+			t.tcp_established = own->tcp_established;
+			t.udp = own->udp;
+			t.udp_stream = own->udp_stream;
+			is_set = true;
+			continue;
+		}
+		t.tcp_established = smaller(t.tcp_established, own->tcp_established);
+		t.udp = smaller(t.udp, own->udp);
+		t.udp_stream = smaller(t.udp_stream, own->udp_stream);
+	}
+	switch (c->state) {
+	case STATE_SYN_SENT:
+	case STATE_SYN_RECV:
+		return t.tcp_syn;
+	case STATE_ESTABLISHED:
+		return t.tcp_established;
+	case STATE_CLOSING:
+		return t.tcp_closing;
+	case STATE_UDP:
+		return c->n_responses >= 2 ? t.udp_stream : t.udp;
+	case STATE_ICMP:
+		return t.icmp;
+	default:
+		return t.other;
+	}
+}
+
+static bool is_same_datagram(const struct fragment *f, const char *zone,
+			     const struct parsed *p)
+{
+	return f->is_used && strcmp(f->zone, zone) == 0 && f->id == p->fragment_id &&
+	       f->l4.protocol == p->l4.protocol && same_addr(&f->l4.src, &p->l4.src) &&
+	       same_addr(&f->l4.dst, &p->l4.dst);
+}
+
+void fragment_fill(const struct memory *m, const char *zone, struct parsed *p,
+		   uint32_t now)
+{
+	for (size_t i = 0; p->is_later_fragment && i < FRAGMENTS; i++) {
+		const struct fragment *f = &m->fragments[i];
+
+		if (is_same_datagram(f, zone, p) && now - f->seen <= FRAGMENT_SECONDS)
+			p->l4 = f->l4;
+	}
+}
+
+void fragment_remember(struct memory *m, const char *zone, const struct parsed *p,
+		       uint32_t now)
+{
+	struct fragment *oldest = &m->fragments[0], *f = NULL;
+
+	for (size_t i = 0; !f && i < FRAGMENTS; i++) {
+		if (is_same_datagram(&m->fragments[i], zone, p))
+			f = &m->fragments[i];
+		if (!m->fragments[i].is_used || m->fragments[i].seen < oldest->seen)
+			oldest = &m->fragments[i];
+		if (!oldest->is_used)
+			oldest->seen = 0;
+	}
+	if (!f)
+		f = oldest;
+	*f = (struct fragment){
+		.is_used = true, .id = p->fragment_id, .seen = now, .l4 = p->l4
+	};
+	snprintf(f->zone, sizeof(f->zone), "%s", zone);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* connection: the oracle's memory, a list searched from its start.
+ *
+ * Shape    docs/semantics.md, section 5. One record a connection, in the direction that
+ *          opened it; position 0 is the opener's end, 1 the other's. First fragments are
+ *          remembered beside it (section 4).
+ * Units    Seconds. A record is alive while now - seen <= timeout.
+ * Owner    struct memory is plain; nothing in it points into a model.
+ * Errors   A full list ends the program.
+ */
+#include "tests/oracle/match.h"
+
+#define CONNECTIONS 4096
+#define FRAGMENTS   1024
+#define ZONE_TEXT   80
+
+enum state {
+	STATE_SYN_SENT,
+	STATE_SYN_RECV,
+	STATE_ESTABLISHED,
+	STATE_CLOSING,
+	STATE_UDP,
+	STATE_ICMP,
+	STATE_OTHER
+};
+
+struct connection {
+	bool is_used;
+	char zone[ZONE_TEXT];
+	struct l4 opener; /* the packet that opened it */
+	int pair;         /* ICMP query pair, 0 for other protocols */
+	bool tracks[2];
+	char end[2][ZONE_TEXT]; /* interface at each end, "" none */
+	enum state state;
+	bool has_fin[2];
+	uint32_t completes;   /* the ACK number that ends the handshake */
+	unsigned n_responses; /* UDP */
+	uint32_t seen, timeout;
+	unsigned epoch;
+};
+
+struct fragment {
+	bool is_used;
+	char zone[ZONE_TEXT];
+	uint32_t id, seen;
+	struct l4 l4;
+};
+
+struct memory {
+	struct connection connections[CONNECTIONS];
+	struct fragment fragments[FRAGMENTS];
+};
+
+/* Which of the two ends sends this packet: 0 is the opener. */
+struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
+				   uint32_t now, int *ret_sender);
+struct connection *connection_add(struct memory *m);
+/* Steps the state by a packet that passed, sent by end 'sender'. */
+void connection_step(struct connection *c, const struct parsed *p, int sender);
+bool tcp_opens(const struct parsed *p); /* SYN, and none of ACK, RST, FIN */
+/* Of the state it is in; 'ends' are the interfaces at each position, -1 none. */
+uint32_t connection_timeout(const struct connection *c, const struct model *m,
+			    const int ends[2]);
+
+/* A later fragment learns its ports; nothing changes when the first was not seen. */
+void fragment_fill(const struct memory *m, const char *zone, struct parsed *p,
+		   uint32_t now);
+void fragment_remember(struct memory *m, const char *zone, const struct parsed *p,
+		       uint32_t now);
