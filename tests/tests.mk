@@ -1,0 +1,96 @@
+# tests: every kind, from cheap to dear. A program is one .c file or one .sh file that
+# speaks TAP; tests/lib/tap.sh adds them up.
+
+# ---- what a test program is made of: archives, so that each takes only what it names ----
+$(O)/libtests.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
+$(O)/liboracle.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/oracle/*.c))
+$(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
+$(O)/libagent.a: $(filter-out %/main.o,$(AGENT_OBJ))
+$(O)/libtests.a $(O)/liboracle.a $(O)/libcli.a $(O)/libagent.a:
+	$(call msg,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $^
+
+PURE_LIBS  := $(O)/libtests.a $(O)/liboracle.a $(call lib_of,compile config base)
+CLI_LIBS   := $(O)/libtests.a $(O)/libcli.a $(call lib_of,compile config base)
+AGENT_LIBS := $(O)/libtests.a $(O)/liboracle.a $(O)/libagent.a $(call lib_of,$(AGENT_LAYERS))
+
+# $(call programs,LIST OF .c,ARCHIVES,-l OPTIONS)
+define programs
+ifneq ($(strip $(1)),)
+$(patsubst %.c,$(O)/%,$(1)): $(O)/%: $(O)/%.o $(2)
+	$$(call msg,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$< -Wl,--start-group $(2) -Wl,--end-group $(3) -o $$@
+endif
+endef
+
+UNIT_AGENT_C := $(wildcard tests/unit/kernel/*.c tests/unit/ctl/*.c tests/unit/agent/*.c)
+UNIT_CLI_C   := $(wildcard tests/unit/cli/*.c)
+UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C),$(wildcard tests/unit/*/*.c))
+GOLDEN_C     := $(wildcard tests/golden/*.c)
+PACKET_C     := $(wildcard tests/packet/*.c)
+WITNESS_C    := $(wildcard tests/witness/*.c)
+BENCH_C      := $(wildcard tests/bench/*.c)
+$(eval $(call programs,$(UNIT_PURE_C) $(GOLDEN_C),$(PURE_LIBS),$(LIBS_config)))
+$(eval $(call programs,$(UNIT_CLI_C),$(CLI_LIBS),$(LIBS_cli)))
+$(eval $(call programs,$(UNIT_AGENT_C) $(PACKET_C) $(WITNESS_C) $(BENCH_C),$(AGENT_LIBS),$(LIBS_agent)))
+
+program_of = $(patsubst %.c,$(O)/%,$(1))
+UNIT    := $(call program_of,$(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C))
+GOLDEN  := $(call program_of,$(GOLDEN_C))
+PACKET  := $(call program_of,$(PACKET_C))
+WITNESS := $(call program_of,$(WITNESS_C))
+BENCH   := $(call program_of,$(BENCH_C))
+
+TAP := HG_RESULTS=$(O)/results HG_BUILD=$(O) tests/lib/tap.sh
+
+.PHONY: check check-unit check-golden check-packet check-witness check-e2e check-vm
+check: style check-unit check-golden ## before each commit: unit, golden and style
+check-unit: $(UNIT)
+	$(Q)$(TAP) unit $(UNIT) $(wildcard tests/unit/*/*.sh)
+check-golden: all $(GOLDEN)
+	$(Q)$(TAP) golden $(GOLDEN) $(wildcard tests/golden/*.sh)
+check-packet: $(PACKET) ## what the loaded programs do to packets (root)
+	$(Q)$(TAP) packet $(PACKET)
+check-witness: $(WITNESS) ## three readings of random rule sets agree (root)
+	$(Q)HG_SECONDS=900 $(TAP) witness $(WITNESS)
+check-e2e: all ## real connections through namespaces (root)
+	$(Q)$(TAP) e2e $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
+check-vm: $(PACKET) $(O)/tools/dev/budget ## packet tests on the kernels of vm/kernels
+	$(Q)HG_RESULTS=$(O)/results HG_BUILD=$(O) vm/check $(K) -- $(PACKET)
+
+# ---- the same, under other rules ----
+.PHONY: san san-run fuzz abi budget cov bench test
+san: ## unit, golden and the evaluator's witness with ASan and UBSan
+	$(Q)$(MAKE) O=$(O)/san SAN=1 all san-run
+SAN_C := $(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C) $(GOLDEN_C) $(WITNESS_C)
+san-run: $(call program_of,$(SAN_C))
+	$(Q)HG_RESULTS=$(O)/../results HG_BUILD=$(O) HG_WITNESS=eval HG_SECONDS=900 \
+		tests/lib/tap.sh san $^ $(wildcard tests/golden/*.sh)
+
+S ?= 60
+fuzz: ## arbitrary input for S seconds, T=rules or T=parse
+	$(Q)[ -n "$(T)" ] || { echo "make fuzz T=rules|parse [S=60]" >&2; exit 2; }
+	$(Q)$(MAKE) O=$(O)/fuzz CC=clang-14 $(O)/fuzz/tests/fuzz/$(T) \
+		SANFLAGS='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
+	$(Q)HG_RESULTS=$(O)/results tests/fuzz/run $(O)/fuzz/tests/fuzz/$(T) $(S)
+$(eval $(call programs,$(wildcard tests/fuzz/*.c),$(PURE_LIBS),-fsanitize=fuzzer $(LIBS_config)))
+
+abi: ## both compilers see the same bytes on the line
+	$(Q)HG_BUILD=$(O) $(TAP) abi tools/dev/check-abi
+$(O)/tools/dev/budget: $(O)/tools/dev/budget.o
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
+budget: $(O)/tools/dev/budget ## the verifier's work, against bpf/budget.txt
+	$(Q)$(TAP) budget tools/dev/check-budget
+cov: ## lines and branches that unit and golden tests reach
+	$(Q)$(MAKE) O=$(O)/cov CFLAGS='-O0 -g --coverage' check-unit check-golden
+	$(Q)tools/dev/coverage $(O)/cov
+bench: $(BENCH) ## ns a packet, net; see docs/performance.md
+	$(Q)for b in $(BENCH); do $$b || exit $$?; done
+test: ## everything, as CI runs it
+	$(Q)tests/run
+
+.PHONY: scripts
+style: scripts
+scripts:
+	$(Q)git ls-files -co --exclude-standard | xargs grep -lE '^#!/bin/(ba)?sh' | xargs shellcheck -x
