@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# traffic: real packets between the machines of a lab, for the demo and the tests.
+#
+# The caller sets LAB (a lab's name) and WORK (a directory of its own). A machine is an instance's name, `host` or
+# `world`. An outcome is one word: answer, silent (nothing came back in time), refused (a reset or a port
+# unreachable), or what the program complained of.
+
+declare -A HELD=() # name of a held connection -> the descriptor that speaks into it
+
+ns_of() { if [[ $1 == host || $1 == world ]]; then echo "/run/netns/$LAB-$1"; else echo "/run/netns/$LAB-i-$1"; fi; }
+at() { nsenter --net="$(ns_of "$1")" -- "${@:2}"; }
+endpoint() { if [[ $2 == *:* ]]; then echo "${1}6:[$2]:$3"; else echo "${1}4:$2:$3"; fi; }
+bind_of() { if [[ $1 == *:* ]]; then echo ",bind=[$1]"; elif [[ -n $1 ]]; then echo ",bind=$1"; fi; }
+
+# Polls; there is no event to wait for that all of these share.
+within() { # SECONDS COMMAND...
+	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((${EPOCHREALTIME/./} < deadline)) || return 1
+		sleep 0.03
+	done
+}
+
+# Echo servers, both families. They end with the lab.
+serve() { # tcp|udp MACHINE PORT
+	local listen=${1^^}6-LISTEN:$3,ipv6only=0,reuseaddr,fork
+	[[ $1 == udp ]] && listen=UDP6-RECVFROM:$3,ipv6only=0,fork
+	nsenter --net="$(ns_of "$2")" -- socat "$listen" PIPE 2>>"$WORK/serve.log" &
+	disown
+	within 5 is_served "$1" "$2" "$3"
+}
+is_served() { at "$2" ss -Hln"${1:0:1}" "sport = :$3" | grep -q .; }
+
+outcome() { # ANSWER COMPLAINT
+	case $1$2 in
+	*'Connection refused'*) echo refused ;;
+	*'timed out'* | '') echo silent ;;
+	*) if [[ -n $1 ]]; then echo answer; else echo "${2##*: }"; fi ;;
+	esac
+}
+
+# One question and its answer. WAIT is how long silence is listened to. PORT of ping is its payload's size.
+talk() { # tcp|udp|ping MACHINE ADDRESS PORT [WAIT [SOURCE-ADDRESS[:PORT as ,sourceport=N]]]
+	local wait=${5:-1} answer complaint="$WORK/talk.$BASHPID"
+	case $1 in
+	ping)
+		# shellcheck disable=SC2046 # no word or two
+		if at "$2" ping -nq -c1 -W"$wait" -s"$4" $(if [[ -n ${6:-} ]]; then echo -I "$6"; fi) "$3" >/dev/null 2>"$complaint"; then
+			answer=1
+		fi
+		;;
+	*)
+		answer=$(echo hello | at "$2" timeout $((${wait%.*} + 2)) socat -t"$wait" - \
+			"$(endpoint "${1^^}" "$3" "$4"),readbytes=6$([[ $1 == udp ]] || echo ",connect-timeout=$wait")$(bind_of "${6:-}")" \
+			2>"$complaint") || true
+		;;
+	esac
+	outcome "${answer:-}" "$(cat "$complaint")"
+	rm -f "$complaint"
+}
+
+# A connection that stays open: held says whether what is said now comes back in time.
+hold() { # NAME tcp|udp MACHINE ADDRESS PORT [SOURCE-ADDRESS]
+	local fd
+	mkfifo "$WORK/held.$1"
+	exec {fd}<>"$WORK/held.$1"
+	HELD[$1]=$fd
+	nsenter --net="$(ns_of "$3")" -- socat -t600 - "$(endpoint "${2^^}" "$4" "$5")$(bind_of "${6:-}")" \
+		<&"$fd" >"$WORK/heard.$1" 2>"$WORK/held.$1.log" &
+	disown
+	held "$1" 5
+}
+held() { # NAME SECONDS
+	local word=word-$RANDOM$RANDOM
+	echo "$word" >&"${HELD[$1]}"
+	within "$2" grep -qx "$word" "$WORK/heard.$1"
+}
