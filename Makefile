@@ -28,7 +28,7 @@ endif
 
 WARN   := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla \
 	  -Wpointer-arith -Wwrite-strings -Werror
-CPPFLAGS += -D_GNU_SOURCE -DHG_VERSION='"$(VERSION)"' -Iagent -Iinclude -I. -I$(O)
+CPPFLAGS += -isystem /usr/include/libnl3 -D_GNU_SOURCE -DHG_VERSION='"$(VERSION)"' -Iagent -Iinclude -I. -I$(O)
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu17 $(WARN) $(SANFLAGS)
 BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* hook: XDP or TC at a device's ingress, and why; egress is always TC.
+ *
+ *   wanted   device                      ingress
+ *   xdp      any                         XDP native, or it fails
+ *   tc       any                         TC
+ *   auto     veth, tap, bridge, VLAN ... TC: large segments and partial checksums stay whole
+ *   auto     a wire                      XDP native, or TC where the driver has none
+ *
+ * Shape    Pure: a link's kind and type in, a decision out.
+ * Owner    'why' is a constant.
+ * Errors   is_possible false: no program of ours can read this device's frames.
+ */
+#include <stdbool.h>
+
+#include "compile/image.h"
+#include "kernel/netlink.h"
+
+struct hook_choice {
+	bool is_possible;
+	bool is_xdp;        /* try XDP first */
+	bool may_fall_back; /* to TC */
+	const char *why;
+};
+
+struct hook_choice hook_choose(enum hook wanted, const struct link *link);
+const char *hook_name(enum hook hook); /* "auto" */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* netlink: the links and addresses of this network namespace; the only user of libnl.
+ *
+ * Shape    A snapshot, sorted by name and by ifindex. Notifications only say that it is
+ *          stale; netlink_refresh() dumps everything again. So a lost notification, a
+ *          rename and an index that was used again are all the same case.
+ * Units    MTU in bytes. 'arp_type' is ARPHRD_*.
+ * Owner    netlink_new()/netlink_free(). Links and addresses are good until the next
+ *          refresh.
+ * Errors   Negative errno; a failed refresh keeps the older snapshot.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+struct link {
+	char name[16];
+	char kind[16]; /* "veth", "bridge"; "" is a device with a driver of its own */
+	uint32_t ifindex;
+	uint32_t mtu;
+	uint16_t arp_type;
+	bool has_far_peer; /* the other end is in another namespace */
+	uint8_t mac[6];
+};
+
+struct netlink;
+
+int netlink_new(struct netlink **ret);
+void netlink_free(struct netlink *n); /* NULL is fine */
+static inline void netlink_freep(struct netlink **n)
+{
+	netlink_free(*n);
+}
+int netlink_fd(const struct netlink *n); /* readable: call netlink_drain() */
+/* True: something was said, or lost; refresh. */
+bool netlink_drain(struct netlink *n);
+int netlink_refresh(struct netlink *n);
+
+const struct link *netlink_link(const struct netlink *n,
+				const char *name); /* NULL: absent */
+/* Addresses of the device, primary first. */
+const struct addr *netlink_addresses(const struct netlink *n, uint32_t ifindex,
+				     size_t *ret_n);
+
+/* Classifiers at one end of a device's clsact qdisc; -1 when that cannot be told. */
+int netlink_filters(const struct netlink *n, uint32_t ifindex, bool is_egress);
