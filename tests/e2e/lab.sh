@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# lab: the machines of a rule set are there and talk when the kernel routes; afterwards nothing of them is left.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+LABTOOL=$ROOT/tools/lab/lab
+cp "$ROOT/docs/examples/demo.json" "$RULES"
+left() { { ip netns list; mount; ls /run/headgate-lab; } 2>/dev/null | grep -F -- "$1"; }
+
+lab_up --router
+serve tcp db 80
+serve udp web 53
+row() { # EXPECTED PROTOCOL FROM ADDRESS PORT SOURCE SENTENCE
+	is "$(talk "$2" "$3" "$4" "$5" 5 "$6")" "$1" "$7"
+}
+row answer tcp  web 10.0.2.10 80 ''              "an instance reaches another subnet through its router"
+row answer tcp  bastion fd00:10:0:2::10 80 ''    "and over IPv6"
+row answer udp  bastion 10.0.1.10 53 ''          "an instance reaches its own subnet"
+row answer ping bastion fd00:10:0:1::10 56 ''    "and over IPv6"
+row answer ping web 203.0.113.10 56 ''           "an instance reaches the world"
+row answer tcp  world fd00:10:0:2::10 80 2001:db8:113::10 "the world reaches an instance"
+row answer ping world 192.0.2.18 56 198.51.100.10 "the world reaches a local device without addresses of its own"
+is "$(lab exec db -- hostname -I | tr -d ' ')" 10.0.2.10fd00:10:0:2::10 "exec runs a command inside an instance"
+is "$(at db ip -j link show dev eth0 | jq '.[0].mtu')" 1500 "cables have the usual MTU"
+
+second=$("$LABTOOL" up "$RULES" --mtu 9000 --name "$LAB-2")
+is "$second" "$LAB-2" "a second lab of the same rule set stands beside the first"
+is "$("$LABTOOL" list | grep -cF "$LAB")" 2 "list shows both"
+is "$("$LABTOOL" exec "$second" web -- cat /proc/sys/net/ipv6/conf/eth0/mtu)" 9000 "--mtu is that of every cable"
+check_not "a name is taken once" "$LABTOOL" up "$RULES" --name "$second"
+is "$("$LABTOOL" list | grep -cF "$second")" 1 "and the one that has it stays"
+"$LABTOOL" exec "$second" web -- sleep 600 &
+disown
+sleeps() { ip netns pids "$second-i-web" | grep -q .; }
+within 5 sleeps
+sleeper=$(ip netns pids "$second-i-web")
+check "down ends what runs inside" "$LABTOOL" down "$second"
+check "the process is gone" is_gone "$sleeper"
+is "$(left "$second")" '' "no namespace, mount or directory is left"
+check_not "down of what is down says so" "$LABTOOL" down "$second"
+
+jq '.interfaces["db-1"].addresses = ["10.0.2.999"]' "$RULES" >"$WORK/bad.json"
+check_not "a rule set that cannot be built fails" "$LABTOOL" up "$WORK/bad.json" --name "$LAB-3"
+is "$(left "$LAB-3")" '' "and leaves nothing behind"
+check "wrong usage exits 2" exits 2 "$LABTOOL" up
+finish
