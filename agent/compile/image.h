@@ -67,3 +67,15 @@ const struct hg_rule *image_rule(const struct image *image, uint32_t rule);
 const char *object_kind_name(uint32_t kind);
 /* 0: the model's device names by image device id; 1 .. n. Device ids follow the order of
  * model interfaces that have a device. */
+
+/* What one classifier is made of, for show. */
+struct classifier_info {
+	uint32_t kind; /* HG_CLASSIFIER_* */
+	uint32_t n_rules, n_rows, n_columns, n_clauses;
+	size_t bytes; /* with what it shares with others */
+};
+
+/* Of the classifier at 'line' (struct hg_subnet.nacl, struct hg_interface.groups), whose
+ * VPC has 'n_peers'. -ENOENT when there is none. */
+int image_classifier_info(const struct image *image, uint32_t line, uint32_t n_peers,
+			  struct classifier_info *ret);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the agent reads of an image that another process left in a pinned map: names,
+ * tables and the size of classifiers. image_check() looks at every offset that these readers
+ * follow, so that they need not; the packet path checks its own as it goes.
+ */
+#include "compile/image.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <hg/classifier.h>
+#include <hg/trie.h>
+
+static bool is_inside(const struct image *image, uint64_t line, uint64_t bytes)
+{
+	uint64_t n = (bytes + HG_LINE - 1) / HG_LINE;
+
+	return line <= image->n_lines && n <= image->n_lines - line;
+}
+
+static bool table_is_inside(const struct image *image, struct hg_table table, size_t size)
+{
+	return is_inside(image, table.line, (uint64_t)table.n * size);
+}
+
+const void *image_record(const struct image *image, struct hg_table table, uint32_t id,
+			 size_t size)
+{
+	if (id >= table.n || !table_is_inside(image, table, size))
+		return NULL;
+	return (const char *)(image->lines + table.line) + (size_t)id * size;
+}
+
+static const char *image_text(const struct image *image, uint32_t off)
+{
+	struct hg_table text = image_header(image)->text;
+
+	return off < text.n ? (const char *)(image->lines + text.line) + off : "";
+}
+
+static const struct hg_object *image_object(const struct image *image, uint32_t object)
+{
+	return image_record(image, image_header(image)->objects, object,
+			    sizeof(struct hg_object));
+}
+
+const char *image_object_name(const struct image *image, uint32_t object)
+{
+	const struct hg_object *o = image_object(image, object);
+
+	return o ? image_text(image, o->text) : "";
+}
+
+uint32_t image_object_kind(const struct image *image, uint32_t object)
+{
+	const struct hg_object *o = image_object(image, object);
+
+	return o ? o->kind : HG_OBJECT_NONE;
+}
+
+const struct hg_rule *image_rule(const struct image *image, uint32_t rule)
+{
+	if (rule == 0)
+		return NULL;
+	return image_record(image, image_header(image)->rules, rule,
+			    sizeof(struct hg_rule));
+}
+
+const char *object_kind_name(uint32_t kind)
+{
+	switch (kind) {
+	case HG_OBJECT_VPC:
+		return "vpc";
+	case HG_OBJECT_SUBNET:
+		return "subnet";
+	case HG_OBJECT_NACL:
+		return "network_acl";
+	case HG_OBJECT_GROUP:
+		return "security_group";
+	case HG_OBJECT_INTERFACE:
+		return "interface";
+	default:
+		return "";
+	}
+}
+
+/* The bytes of the key trie, whose blocks are numbered without gaps; 0 when one lies
+ * outside. */
+static size_t keys_size(const struct image *image, uint32_t line)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		const uint16_t *slots;
+
+		if (!is_inside(image, line, (i + 1) * 512))
+			return 0;
+		slots = (const uint16_t *)(image->lines + line + i * 8);
+		for (int k = 0; k < 256; k++)
+			if (slots[k] & HG_KEY_BLOCK && (slots[k] & ~HG_KEY_BLOCK) >= n)
+				n = (slots[k] & ~HG_KEY_BLOCK) + 1UL;
+	}
+	return n * 512;
+}
+
+int image_classifier_info(const struct image *image, uint32_t line, uint32_t n_peers,
+			  struct classifier_info *ret)
+{
+	const struct hg_classifier *c;
+	size_t cells, keys;
+
+	if (line == 0 || !is_inside(image, line, sizeof(*c)))
+		return -ENOENT;
+	c = (const struct hg_classifier *)(image->lines + line);
+	cells = (size_t)c->n_rows * c->n_columns * sizeof(uint32_t);
+	keys = keys_size(image, c->keys);
+	if (c->kind != HG_CLASSIFIER_MATRIX || keys == 0 ||
+	    (size_t)c->n_rows * c->n_columns > HG_MAX_CELLS ||
+	    !is_inside(image, c->rows, n_peers * 4UL) ||
+	    !is_inside(image, c->cells, cells) ||
+	    !is_inside(image, c->clauses, (size_t)c->n_clauses * HG_LINE))
+		return -ENOENT;
+	*ret = (struct classifier_info){
+		.kind = c->kind,
+		.n_rules = c->n_rules,
+		.n_rows = c->n_rows,
+		.n_columns = c->n_columns,
+		.n_clauses = c->n_clauses,
+		.bytes = sizeof(*c) + n_peers * 4UL + keys + cells +
+			 (size_t)c->n_clauses * HG_LINE,
+	};
+	return 0;
+}
+
+static bool names_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+	const char *text = (const char *)(image->lines + h->text.line);
+
+	if (h->text.n == 0 || text[h->text.n - 1] != '\0')
+		return false;
+	for (uint32_t i = 0; i < h->objects.n; i++)
+		if (image_object(image, i)->text >= h->text.n)
+			return false;
+	for (uint32_t i = 0; i < h->zones.n; i++) {
+		const struct hg_zone *z = image_record(image, h->zones, i, sizeof(*z));
+
+		if (z->text >= h->text.n)
+			return false;
+	}
+	for (uint32_t i = 0; i < h->rules.n; i++) {
+		const struct hg_rule *rule =
+			image_record(image, h->rules, i, sizeof(*rule));
+
+		if (rule->object >= h->objects.n)
+			return false;
+	}
+	return true;
+}
+
+static bool vpcs_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->vpcs.n; i++) {
+		const struct hg_vpc *v = image_record(image, h->vpcs, i, sizeof(*v));
+		const struct hg_trie6 *t = (const void *)(image->lines + v->trie6);
+
+		if (!is_inside(image, v->trie4, HG_TRIE4_ROOT * HG_LINE) ||
+		    !is_inside(image, v->trie6, sizeof(*t)) ||
+		    !table_is_inside(image, v->classes, sizeof(struct hg_class)) ||
+		    v->object >= h->objects.n)
+			return false;
+		if (t->n_lengths > HG_TRIE6_LENGTHS ||
+		    !is_inside(image, t->buckets, (uint64_t)t->n_buckets * HG_LINE) ||
+		    t->n_buckets == 0 || (t->n_buckets & (t->n_buckets - 1)))
+			return false;
+	}
+	return true;
+}
+
+/* A classifier of VPC 'vpc' at 'line'. */
+static bool classifier_is_good(const struct image *image, uint32_t vpc, uint32_t line)
+{
+	const struct hg_vpc *v =
+		image_record(image, image_header(image)->vpcs, vpc, sizeof(*v));
+	struct classifier_info info;
+
+	return v && image_classifier_info(image, line, v->n_peers, &info) == 0;
+}
+
+static bool places_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->devices.n; i++) {
+		const struct hg_device *d =
+			image_record(image, h->devices, i, sizeof(*d));
+
+		if (d->vpc >= h->vpcs.n || d->subnet >= h->subnets.n ||
+		    d->interface >= h->interfaces.n || d->object >= h->objects.n)
+			return false;
+	}
+	for (uint32_t i = 1; i < h->interfaces.n; i++) {
+		const struct hg_interface *f =
+			image_record(image, h->interfaces, i, sizeof(*f));
+
+		if (f->vpc >= h->vpcs.n || f->subnet >= h->subnets.n ||
+		    f->device >= h->devices.n || f->object >= h->objects.n ||
+		    !classifier_is_good(image, f->vpc, f->groups[0]) ||
+		    !classifier_is_good(image, f->vpc, f->groups[1]))
+			return false;
+	}
+	for (uint32_t i = 1; i < h->subnets.n; i++) {
+		const struct hg_subnet *s =
+			image_record(image, h->subnets, i, sizeof(*s));
+
+		if (s->vpc >= h->vpcs.n || s->object >= h->objects.n ||
+		    s->nacl_object >= h->objects.n)
+			return false;
+		for (int d = 0; d < 2; d++)
+			if (s->nacl[d] && !classifier_is_good(image, s->vpc, s->nacl[d]))
+				return false;
+	}
+	return true;
+}
+
+int image_check(const struct image *image)
+{
+	const struct hg_header *h;
+
+	if (image->n_lines < sizeof(*h) / HG_LINE)
+		return -EPROTO;
+	h = image_header(image);
+	if (h->magic != HG_IMAGE_MAGIC || h->abi != HG_ABI || h->n_lines > image->n_lines)
+		return -EPROTO;
+	if (h->ports.n == 0 || (h->ports.n & (h->ports.n - 1)) ||
+	    !table_is_inside(image, h->ports, HG_LINE) ||
+	    !table_is_inside(image, h->devices, HG_LINE) ||
+	    !table_is_inside(image, h->interfaces, HG_LINE) ||
+	    !table_is_inside(image, h->subnets, HG_LINE) ||
+	    !table_is_inside(image, h->vpcs, HG_LINE) ||
+	    !table_is_inside(image, h->objects, sizeof(struct hg_object)) ||
+	    !table_is_inside(image, h->rules, sizeof(struct hg_rule)) ||
+	    !table_is_inside(image, h->zones, sizeof(struct hg_zone)) ||
+	    !table_is_inside(image, h->text, 1) || h->n_rules != h->rules.n)
+		return -EPROTO;
+	if (h->exempt && !is_inside(image, h->exempt, sizeof(struct hg_exempt)))
+		return -EPROTO;
+	if (!names_are_good(image) || !vpcs_are_good(image) || !places_are_good(image))
+		return -EPROTO;
+	return 0;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compile/image.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "compile/build.h"
+#include "compile/class.h"
+#include "compile/exempt.h"
+#include "compile/group.h"
+#include "compile/interface.h"
+#include "compile/nacl.h"
+#include "compile/names.h"
+
+void build_refuse(struct build *b, const struct where *where, const char *format, ...)
+{
+	static const struct where nowhere = { "", 0, 0, "" };
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+
+	if (!where || !where->file)
+		where = &nowhere;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	diag_add(b->diag, DIAG_ERROR, where->file, where->line, where->column,
+		 where->pointer ? where->pointer : "", "%s", text ? text : format);
+	b->n_refused++;
+}
+
+const struct addr *build_addresses(const struct build *b, size_t i, size_t *ret_n)
+{
+	const struct interface *f = &b->m->interfaces[i];
+
+	*ret_n = f->n_addresses;
+	if (f->n_addresses || !f->is_local || !f->device || !b->facts)
+		return f->addresses;
+	for (size_t k = 0; k < b->facts->n_devices; k++) {
+		const struct device_addresses *d = &b->facts->devices[k];
+
+		if (strcmp(d->device, f->device) == 0) {
+			*ret_n = d->n;
+			return d->addresses;
+		}
+	}
+	return NULL;
+}
+
+/* ---- one VPC ---- */
+
+/* 'lines' receives the group classifiers of the VPC's interfaces. */
+static int filters_compile(struct build *b, size_t vpc, struct classes *classes,
+			   struct group_sets *sets, uint32_t (*lines)[2])
+{
+	const struct model *m = b->m;
+	int r;
+
+	for (size_t i = 0; i < m->n_subnets; i++) {
+		int nacl = m->subnets[i].nacl;
+
+		if ((size_t)m->subnets[i].vpc != vpc || nacl < 0 ||
+		    b->nacl_lines[nacl * 2])
+			continue;
+		for (int d = 0; d < 2; d++) {
+			r = nacl_compile(b, classes, (size_t)nacl, d,
+					 &b->nacl_lines[nacl * 2 + d]);
+			if (r < 0)
+				return r;
+		}
+	}
+	for (size_t i = 0; i < m->n_interfaces; i++) {
+		if ((size_t)m->interfaces[i].vpc != vpc)
+			continue;
+		r = group_compile(b, classes, sets, i, lines[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int vpc_compile(struct build *b, size_t vpc, uint32_t (*lines)[2],
+		       struct hg_vpc *ret)
+{
+	struct classes classes = { 0 };
+	struct group_sets sets = { 0 };
+	int r;
+
+	*ret = (struct hg_vpc){ .object = object_of_vpc(vpc), .zone = b->vpc_zones[vpc] };
+	r = classes_build(b, vpc, &classes);
+	if (r < 0)
+		return r;
+	r = classes_write(b, &classes, ret);
+	if (r == 0)
+		r = filters_compile(b, vpc, &classes, &sets, lines);
+	group_sets_done(&sets);
+	classes_done(&classes);
+	return r;
+}
+
+static int vpcs_write(struct build *b, uint32_t (*lines)[2], struct hg_header *head)
+{
+	size_t n = b->m->n_vpcs + 1;
+	uint32_t line;
+	int r;
+
+	r = lines_reserve(&b->lines, n, &line);
+	if (r < 0)
+		return r;
+	head->vpcs = (struct hg_table){ line, (uint32_t)n };
+	for (size_t i = 0; i < b->m->n_vpcs; i++) {
+		struct hg_vpc vpc;
+
+		r = vpc_compile(b, i, lines, &vpc);
+		if (r < 0)
+			return r;
+		memcpy(lines_at(&b->lines, line + (uint32_t)i + 1), &vpc, sizeof(vpc));
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static void settings_fill(const struct settings *s, struct hg_header *head)
+{
+	const struct timeouts *t = &s->timeouts;
+
+	head->settings = (s->is_strict ? HG_SETTING_STRICT : 0) |
+			 (s->tcp_loose ? HG_SETTING_TCP_LOOSE : 0);
+	head->timeouts[HG_STATE_SYN_SENT] = t->tcp_syn;
+	head->timeouts[HG_STATE_SYN_RECV] = t->tcp_syn;
+	head->timeouts[HG_STATE_ESTABLISHED] = t->tcp_established;
+	head->timeouts[HG_STATE_CLOSING] = t->tcp_closing;
+	head->timeouts[HG_STATE_UDP] = t->udp;
+	head->timeouts[HG_STATE_UDP_REPLIED] = t->udp;
+	head->timeouts[HG_STATE_UDP_AGAIN] = t->udp;
+	head->timeouts[HG_STATE_UDP_STREAM] = t->udp_stream;
+	head->timeouts[HG_STATE_ICMP] = t->icmp;
+	head->timeouts[HG_STATE_ICMP_REPLIED] = t->icmp;
+	head->timeouts[HG_STATE_OTHER] = t->other;
+	head->timeouts[HG_STATE_OTHER_REPLIED] = t->other;
+}
+
+static int build_run(struct build *b)
+{
+	struct hg_header head = { .magic = HG_IMAGE_MAGIC, .abi = HG_ABI };
+	_cleanup_free_ uint32_t(*lines)[2] =
+		calloc(b->m->n_interfaces + 1, sizeof(*lines));
+	uint32_t line;
+	int r;
+
+	if (!lines)
+		return -ENOMEM;
+	settings_fill(&b->m->settings, &head);
+	r = lines_reserve(&b->lines, sizeof(head) / HG_LINE, &line);
+	if (r == 0)
+		r = rules_write(b, &head);
+	if (r == 0)
+		r = zones_choose(b);
+	/* Without numbers for all there is nothing to compile. */
+	if (r < 0 || b->n_refused)
+		return r;
+	r = vpcs_write(b, lines, &head);
+	if (r == 0)
+		r = subnets_write(b, &head);
+	if (r == 0)
+		r = interfaces_write(b, (const uint32_t(*)[2])lines, &head);
+	if (r == 0)
+		r = exempt_write_header(b, &head.exempt);
+	if (r == 0)
+		r = names_write(b, &head);
+	if (r < 0)
+		return r;
+	head.n_classifiers = b->n_classifiers;
+	head.n_lines = (uint32_t)b->lines.n;
+	memcpy(lines_at(&b->lines, line), &head, sizeof(head));
+	return 0;
+}
+
+static int build_init(struct build *b, const struct model *m, const struct facts *facts,
+		      struct diag *diag)
+{
+	*b = (struct build){ .m = m, .facts = facts, .diag = diag };
+	b->nacl_rules = calloc(m->n_nacls * 2 + 1, sizeof(uint32_t));
+	b->nacl_lines = calloc(m->n_nacls * 2 + 1, sizeof(uint32_t));
+	b->group_rules = calloc(m->n_groups * 2 + 1, sizeof(uint32_t));
+	b->vpc_zones = calloc(m->n_vpcs + 1, sizeof(uint32_t));
+	b->interface_zones = calloc(m->n_interfaces + 1, sizeof(uint32_t));
+	return b->nacl_rules && b->nacl_lines && b->group_rules && b->vpc_zones &&
+			       b->interface_zones
+		       ? 0
+		       : -ENOMEM;
+}
+
+static void build_done(struct build *b)
+{
+	lines_done(&b->lines);
+	pool_done(&b->shapes);
+	pool_done(&b->exempts);
+	free(b->nacl_rules);
+	free(b->nacl_lines);
+	free(b->group_rules);
+	free(b->vpc_zones);
+	free(b->interface_zones);
+}
+
+int image_compile(const struct model *m, const struct facts *facts, struct diag *diag,
+		  struct image **ret_image)
+{
+	struct build b;
+	struct image *image = NULL;
+	int r;
+
+	r = build_init(&b, m, facts, diag);
+	if (r == 0)
+		r = build_run(&b);
+	if (r == -E2BIG)
+		build_refuse(&b, NULL,
+			     "the compiled rule set would be larger than %u MiB",
+			     HG_MAX_IMAGE_LINES / (1U << 20) * HG_LINE);
+	if (b.n_refused)
+		r = -EINVAL;
+	if (r == 0) {
+		image = malloc(sizeof(*image));
+		r = image ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
+		*image = (struct image){ b.lines.line, b.lines.n };
+		b.lines.line = NULL;
+		*ret_image = image;
+	}
+	build_done(&b);
+	return r;
+}
+
+void image_free(struct image *image)
+{
+	if (!image)
+		return;
+	free(image->lines);
+	free(image);
+}
