@@ -41,6 +41,12 @@ PACKET  := $(call program_of,$(PACKET_C))
 WITNESS := $(call program_of,$(WITNESS_C))
 BENCH   := $(call program_of,$(BENCH_C))
 
+# The data plane by each compiler: the verifier sees two programs.
+BPF_OBJECTS := $(O)/clang-14/headgate.bpf.o $(O)/clang-19/headgate.bpf.o
+.PHONY: $(BPF_OBJECTS)
+$(BPF_OBJECTS): $(O)/%/headgate.bpf.o:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/$* CLANG=$* $@
+
 TAP := HG_RESULTS=$(O)/results HG_BUILD=$(O) tests/lib/tap.sh
 
 .PHONY: check check-unit check-golden check-packet check-witness check-e2e check-vm
@@ -55,7 +61,7 @@ check-witness: $(WITNESS) ## three readings of random rule sets agree (root)
 	$(Q)HG_SECONDS=900 $(TAP) witness $(WITNESS)
 check-e2e: all ## real connections through namespaces (root)
 	$(Q)$(TAP) e2e $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
-check-vm: $(PACKET) $(O)/tools/dev/budget ## packet tests on the kernels of vm/kernels
+check-vm: $(PACKET) $(O)/tools/dev/budget $(BPF_OBJECTS) ## packet tests on the kernels of vm/kernels
 	$(Q)HG_RESULTS=$(O)/results HG_BUILD=$(O) vm/check $(K) -- $(PACKET)
 
 # ---- the same, under other rules ----
@@ -80,7 +86,7 @@ abi: ## both compilers see the same bytes on the line
 $(O)/tools/dev/budget: $(O)/tools/dev/budget.o
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
-budget: $(O)/tools/dev/budget ## the verifier's work, against bpf/budget.txt
+budget: $(O)/tools/dev/budget $(BPF_OBJECTS) ## the verifier's work, against bpf/budget.txt
 	$(Q)$(TAP) budget tools/dev/check-budget
 cov: ## lines and branches that unit and golden tests reach
 	$(Q)$(MAKE) O=$(O)/cov CFLAGS='-O0 -g --coverage' check-unit check-golden
