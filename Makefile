@@ -87,6 +87,7 @@ $(OBJ_kernel): $(O)/headgate.skel.h
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 -include tests/tests.mk
+-include packaging/packaging.mk
 
 .PHONY: format style headers layers clean help
 format: ## rewrite to .clang-format
@@ -100,4 +101,4 @@ layers:
 clean: ## remove build/
 	$(Q)rm -rf $(O)
 help: ## this list
-	$(Q)grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sort
+	$(Q)grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14 | sort
