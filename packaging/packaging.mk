@@ -10,7 +10,8 @@ install: all ## into DESTDIR (PREFIX=/usr)
 		$(DESTDIR)/lib/systemd/system/headgated.service
 	$(Q)install -D -m 644 packaging/headgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf
 	$(Q)install -D -m 644 packaging/headgated.8 $(DESTDIR)$(PREFIX)/share/man/man8/headgated.8
-	$(Q)install -D -m 644 packaging/headgate.1 $(DESTDIR)$(PREFIX)/share/man/man1/headgate.1
+	$(Q)mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)$(O)/headgate manual $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)[ -f $(DESTDIR)/etc/headgate/rules.json ] || \
 		install -D -m 644 packaging/rules.json $(DESTDIR)/etc/headgate/rules.json
 deb: ## build/headgate_VERSION_ARCH.deb

@@ -52,7 +52,7 @@ TAP := HG_RESULTS=$(O)/results HG_BUILD=$(O) tests/lib/tap.sh
 .PHONY: check check-unit check-golden check-packet check-witness check-e2e check-vm
 check: style check-unit check-golden ## before each commit: unit, golden and style
 check-unit: $(UNIT)
-	$(Q)$(TAP) unit $(UNIT) $(wildcard tests/unit/*/*.sh)
+	$(Q)$(TAP) unit $(UNIT) $(wildcard tests/unit/*/*.sh) tools/dev/check-ledger
 check-golden: all $(GOLDEN)
 	$(Q)$(TAP) golden $(GOLDEN) $(wildcard tests/golden/*.sh)
 check-packet: $(PACKET) ## what the loaded programs do to packets (root)

@@ -93,6 +93,14 @@ refuses "JSON has one reader" "cJSON" $layers "$work/agent/config/c.c"
 printf 'int f(void)\n{\n\treturn time(NULL);\n}\n' | file agent/flow/a.c
 refuses "the clock has one reader" "time is a parameter" $layers "$work/agent/flow/a.c"
 
+ledger=tools/dev/check-ledger
+printf 'return -HG_DROP_FRAGMENT;\nreturn -HG_DROP_NO_ROUTE;\n' | file path/bpf.h
+echo '{ "an orphan is refused", HG_DROP_FRAGMENT },' | file packet/a.c
+refuses "a drop reason without a test is told" "not ok 2 - a test provokes NO_ROUTE" \
+	env HG_BPF="$work/path" $ledger "$work/packet"
+echo '{ "and so is a stray", HG_DROP_NO_ROUTE },' | file packet/b.c
+accepts "until there is one" env HG_BPF="$work/path" $ledger "$work/packet"
+
 tap=tests/lib/tap.sh
 program() { # NAME: standard input becomes an executable shell script
 	{ echo '#!/bin/sh' && cat; } | file "$1"
