@@ -237,7 +237,8 @@ static int device_begin(struct attach *a, struct attached *d)
 	return 0;
 }
 
-int attach_begin(struct attach *a, const struct attach_want *wants, size_t n)
+int attach_begin(struct attach *a, const struct attach_want *wants, size_t n,
+		 bool is_lenient)
 {
 	int r = 0;
 
@@ -255,12 +256,17 @@ int attach_begin(struct attach *a, const struct attach_want *wants, size_t n)
 		snprintf(d->device, sizeof(d->device), "%s", wants[i].device);
 	}
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = device_begin(a, &a->next.items[i]);
-		if (r < 0) {
+		struct attached *d = &a->next.items[i];
+
+		r = device_begin(a, d);
+		if (r < 0 && is_lenient) {
+			device_fail(d);
+			r = 0;
+		} else if (r < 0) {
 			char why[512];
 
 			snprintf(why, sizeof(why), "%s", dataplane_error());
-			error_set("device %s: %s", a->next.items[i].device, why);
+			error_set("device %s: %s", d->device, why);
 		}
 	}
 	return r;

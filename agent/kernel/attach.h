@@ -51,7 +51,9 @@ static inline void attach_freep(struct attach **a)
 	attach_free(*a);
 }
 
-int attach_begin(struct attach *a, const struct attach_want *wants, size_t n);
+/* 'is_lenient': a device that cannot be attached is marked ATTACH_FAILED and no error. */
+int attach_begin(struct attach *a, const struct attach_want *wants, size_t n,
+		 bool is_lenient);
 int attach_live(struct attach *a, struct image *staged);
 void attach_undo(struct attach *a);
 void attach_finish(struct attach *a);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* table: the flow tables, read and swept through the agent's own mapping of them.
+ *
+ * Shape    A connection is two entries that name each other. flow_each() tells of each
+ *          connection once, from its opener's side; an entry whose pair is gone counts as
+ *          one too. flow_sweep() frees expired entries of a run of sets.
+ * Units    'now' is ticks as packets see them, of which only the low 31 bits count. Ages
+ *          are seconds. No timeout is longer than half of 2^31 ticks.
+ * Order    Addresses and ports of struct flow as on the wire.
+ * Owner    Packets write at the same time. An entry is copied and its key looked at again
+ *          after; a torn counter lasts until the next look. Entries are only freed under the
+ *          set's lock, and only when they still are what was read.
+ * Errors   None. A lock that is not had at once is left for the next sweep.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hg/flow.h>
+
+struct flow_tables {
+	struct hg_set4 *sets4;
+	struct hg_set6 *sets6;
+	struct hg_lock *locks;
+	uint32_t n_sets; /* of each family */
+	uint32_t hz;
+};
+
+struct flow_counters {
+	uint32_t packets;
+	uint64_t bytes;
+};
+
+struct flow {
+	uint8_t family;
+	uint8_t protocol;
+	uint8_t state; /* HG_STATE_* */
+	uint8_t flags; /* HG_FLOW_* of the opener's entry */
+	uint16_t zone;
+	struct hg_addr saddr, daddr;
+	__be16 sport, dport;
+	uint32_t timeout;
+	uint32_t idle; /* since the last packet of either direction */
+	int64_t age;   /* -1: not known while a TCP handshake is under way */
+	struct flow_counters sent, replied;
+};
+
+struct flow_census {
+	uint64_t entries;
+	uint64_t connections;
+	uint64_t established; /* connections */
+	uint64_t freed;
+};
+
+typedef bool flow_fn(void *arg, const struct flow *flow); /* false: enough */
+
+/* Live connections only: what has expired but was not swept yet is left out. */
+void flow_each(const struct flow_tables *t, uint32_t now, flow_fn *fn, void *arg);
+/* Sets 'first' to 'first' + 'n' - 1 of both families; adds to 'census'. */
+void flow_sweep(const struct flow_tables *t, uint32_t now, uint32_t first, uint32_t n,
+		struct flow_census *census);
+
+const char *flow_state_name(unsigned state); /* "syn_sent"; "" is none */
