@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "args.h"
+#include "base/cleanup.h"
+#include "config/json.h"
+#include "http.h"
+#include "table.h"
+#include "view.h"
+
+struct noun {
+	const char *name, *path, *key; /* the member that names an object */
+	const char *called;            /* of one */
+	const char *const *heads;      /* a row an object, or */
+	void (*add)(struct table *t, const struct json *object);
+	void (*print)(const struct cli *cli,
+		      const struct json *object); /* a page an object */
+};
+
+static void add_text(struct table *t, const struct json *object, const char *key)
+{
+	table_text(t, view_text(object, key), PAINT_NONE);
+}
+
+static void add_list(struct table *t, const struct json *object, const char *key,
+		     size_t max)
+{
+	char buf[VIEW_TEXT];
+
+	table_text(t, view_list(json_get(object, key), max, buf), PAINT_NONE);
+}
+
+static void add_state(struct table *t, const struct json *object)
+{
+	const char *state = view_text(object, "state");
+	enum paint paint = PAINT_NONE;
+
+	if (state && strcmp(state, "attached") == 0)
+		paint = PAINT_GOOD;
+	else if (state)
+		paint = strcmp(state, "failed") == 0 ? PAINT_BAD : PAINT_WARN;
+	table_text(t, state, paint);
+}
+
+static void add_hits(struct table *t, const struct json *rule)
+{
+	const struct json *hits = json_get(rule, "hits");
+
+	if (!hits || json_is_null(hits))
+		table_text(t, NULL, PAINT_DIM);
+	else
+		table_cell(t, "%" PRIu64, view_number(hits));
+}
+
+/* ---- interfaces, subnets, devices ---- */
+
+static const char *const interface_heads[] = {
+	"NAME", "SUBNET", "ADDRESSES", "SECURITY GROUPS", "DEVICE", "ROLE", "STATE", NULL
+};
+
+static void add_interface(struct table *t, const struct json *i)
+{
+	add_text(t, i, "name");
+	add_text(t, i, "subnet");
+	add_list(t, i, "addresses", 3);
+	add_list(t, i, "security_groups", 16);
+	add_text(t, i, "device");
+	add_text(t, i, "role");
+	add_state(t, i);
+}
+
+static const char *const subnet_heads[] = { "NAME",        "VPC",         "CIDRS", "ZONE",
+					    "NETWORK ACL", ">INTERFACES", NULL };
+
+static void add_subnet(struct table *t, const struct json *s)
+{
+	add_text(t, s, "name");
+	add_text(t, s, "vpc");
+	add_list(t, s, "cidrs", 4);
+	add_text(t, s, "zone");
+	add_text(t, s, "network_acl");
+	table_cell(t, "%zu", json_size(json_get(s, "interfaces")));
+}
+
+static const char *const device_heads[] = { "DEVICE", "INTERFACE", "ROLE", "STATE",
+					    ">INDEX", "HOOK",      "IN",   "OUT",
+					    ">MTU",   "MAC",       "WHY",  NULL };
+
+static void add_number(struct table *t, const struct json *object, const char *key)
+{
+	const struct json *n = json_get(object, key);
+
+	if (json_is_number(n))
+		table_cell(t, "%.0f", json_number(n));
+	else
+		table_text(t, NULL, PAINT_NONE);
+}
+
+static void add_device(struct table *t, const struct json *d)
+{
+	const char *error = view_text(d, "error");
+
+	add_text(t, d, "device");
+	add_text(t, d, "interface");
+	add_text(t, d, "role");
+	add_state(t, d);
+	add_number(t, d, "ifindex");
+	add_text(t, d, "hook");
+	add_text(t, d, "ingress");
+	add_text(t, d, "egress");
+	add_number(t, d, "mtu");
+	add_text(t, d, "mac");
+	table_text(t, error ? error : view_text(d, "why"),
+		   error ? PAINT_BAD : PAINT_NONE);
+}
+
+/* ---- rules ---- */
+
+static void print_title(const struct cli *cli, const char *kind,
+			const struct json *object, const char *users)
+{
+	char buf[VIEW_TEXT];
+	const char *vpc = view_text(object, "vpc");
+	const char *list = view_list(json_get(object, users), 8, buf);
+
+	printf("%s%s/%s%s", paint_on(cli->colour, PAINT_BOLD), kind,
+	       view_text(object, "name"), paint_off(cli->colour, PAINT_BOLD));
+	if (json_bool(json_get(object, "implicit")))
+		printf(" (implicit)");
+	if (vpc && *vpc)
+		printf(", vpc %s", vpc);
+	if (*list)
+		printf(", %s %s\n", users, list);
+	else
+		printf(", used by no %.*s\n", (int)strlen(users) - 1, users);
+}
+
+/* Ports, or type and code of ICMP; "all" where the rule says nothing of them. */
+static void add_ports(struct table *t, const struct json *rule)
+{
+	const struct json *sources = json_get(rule, "source_ports");
+	const char *icmp = view_text(rule, "icmp"), *ports;
+	char buf[VIEW_TEXT], more[VIEW_TEXT];
+
+	ports = view_list(json_get(rule, "ports"), 8, buf);
+	if (icmp)
+		table_cell(t, "type %s", icmp);
+	else if (json_size(sources) > 0)
+		table_cell(t, "%s from %s", *ports ? ports : "all",
+			   view_list(sources, 8, more));
+	else
+		table_text(t, *ports ? ports : "all", PAINT_NONE);
+}
+
+static void add_rule_name(struct table *t, const struct json *rule)
+{
+	const struct json *name = json_get(rule, "rule");
+
+	if (json_is_number(name))
+		table_cell(t, "%.0f", json_number(name));
+	else
+		table_text(t, json_string(name), PAINT_NONE);
+}
+
+/* How the compiler laid a direction out, where the agent says so. */
+static void print_classifier(const struct json *object, const char *direction)
+{
+	const struct json *c = json_get(json_get(object, "classifiers"), direction);
+	char buf[HUMAN_TEXT];
+
+	if (json_is_object(c) && view_text(c, "kind"))
+		printf("%s: %s, %s\n", direction, view_text(c, "kind"),
+		       bytes_print(view_count(c, "bytes"), buf));
+}
+
+static void add_nacl_rules(struct table *t, const struct json *nacl,
+			   const char *direction)
+{
+	for (const struct json *r = json_first(json_get(nacl, direction)); r;
+	     r = json_next(r)) {
+		const char *action = view_text(r, "action"),
+			   *peer = view_text(r, "peer_cidr");
+		const char *cidr = view_text(r, "cidr");
+		bool is_allow = action && strcmp(action, "allow") == 0;
+
+		table_text(t, direction, PAINT_NONE);
+		add_rule_name(t, r);
+		table_text(t, action, is_allow ? PAINT_GOOD : PAINT_BAD);
+		add_text(t, r, "protocol");
+		add_ports(t, r);
+		if (peer)
+			table_cell(t, "%s with %s", cidr ? cidr : "all", peer);
+		else
+			table_text(t, cidr ? cidr : "all", PAINT_NONE);
+		add_hits(t, r);
+	}
+}
+
+static void print_nacl(const struct cli *cli, const struct json *nacl)
+{
+	static const char *const heads[] = { "DIRECTION", ">RULE", "ACTION", "PROTOCOL",
+					     "PORTS",     "CIDR",  ">HITS",  NULL };
+	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
+
+	print_title(cli, "network_acl", nacl, "subnets");
+	print_classifier(nacl, "ingress");
+	print_classifier(nacl, "egress");
+	if (!t)
+		return;
+	add_nacl_rules(t, nacl, "ingress");
+	add_nacl_rules(t, nacl, "egress");
+	table_print(t, stdout);
+}
+
+static void add_group_rules(struct table *t, const struct json *group,
+			    const char *direction)
+{
+	for (const struct json *r = json_first(json_get(group, direction)); r;
+	     r = json_next(r)) {
+		table_text(t, direction, PAINT_NONE);
+		add_rule_name(t, r);
+		add_text(t, r, "protocol");
+		add_ports(t, r);
+		add_list(t, r, "peers", 6);
+		add_hits(t, r);
+	}
+}
+
+static void print_group(const struct cli *cli, const struct json *group)
+{
+	static const char *const heads[] = { "DIRECTION", ">RULE", "PROTOCOL", "PORTS",
+					     "PEERS",     ">HITS", NULL };
+	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
+
+	print_title(cli, "security_group", group, "interfaces");
+	if (!t)
+		return;
+	add_group_rules(t, group, "ingress");
+	add_group_rules(t, group, "egress");
+	table_print(t, stdout);
+}
+
+/* ---- prefix lists ---- */
+
+static const char *const list_heads[] = { "NAME", ">ENTRIES", ">MAX", NULL };
+
+static void add_prefix_list(struct table *t, const struct json *l)
+{
+	add_text(t, l, "name");
+	add_number(t, l, "n_entries");
+	add_number(t, l, "max_entries");
+}
+
+static void print_entries(const struct json *list)
+{
+	for (const struct json *e = json_first(json_get(list, "entries")); e;
+	     e = json_next(e))
+		if (json_string(e))
+			puts(json_string(e));
+}
+
+/* ---- all of them ---- */
+
+static const struct noun nouns[] = {
+	{ "interfaces", "/v1/interfaces", "name", "interface", interface_heads,
+	  add_interface, NULL },
+	{ "subnets", "/v1/subnets", "name", "subnet", subnet_heads, add_subnet, NULL },
+	{ "nacls", "/v1/nacls", "name", "network ACL", NULL, NULL, print_nacl },
+	{ "security-groups", "/v1/security-groups", "name", "security group", NULL, NULL,
+	  print_group },
+	{ "prefix-lists", "/v1/prefix-lists", "name", "prefix list", list_heads,
+	  add_prefix_list, NULL },
+	{ "devices", "/v1/devices", "device", "device", device_heads, add_device, NULL },
+};
+
+static enum exit_code show_rules(const struct cli *cli, const char *version)
+{
+	char path[64] = "/v1/rules";
+	unsigned n;
+
+	if (version) {
+		if (count_parse(version, UINT32_MAX, &n) < 0 || n == 0) {
+			fprintf(stderr,
+				"headgate show rules: \"%s\" is no version; headgate "
+				"history lists "
+				"them\n",
+				version);
+			return EXIT_USAGE;
+		}
+		path_add(path, sizeof(path), "version", version);
+	}
+	return api_print(cli, path);
+}
+
+/* Pages are parted by an empty line, rows share a table. */
+static void print_objects(const struct cli *cli, const struct noun *noun,
+			  const struct json *const objects[], size_t n)
+{
+	_cleanup_(table_freep) struct table *t =
+		noun->heads ? table_new(noun->heads, cli->colour) : NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (t) {
+			noun->add(t, objects[i]);
+		} else if (noun->print) {
+			if (i > 0)
+				putchar('\n');
+			noun->print(cli, objects[i]);
+		}
+	}
+	if (t)
+		table_print(t, stdout);
+}
+
+static enum exit_code show_one(const struct cli *cli, const struct noun *noun,
+			       const struct json *all, const char *name)
+{
+	bool is_list = strcmp(noun->name, "prefix-lists") == 0;
+
+	for (const struct json *o = json_first(all); o; o = json_next(o)) {
+		const char *called = view_text(o, noun->key);
+
+		if (!called || strcmp(called, name) != 0)
+			continue;
+		if (cli->json) {
+			view_print(o, true);
+			return EXIT_YES;
+		}
+		print_objects(cli, noun, &o, 1);
+		if (is_list) {
+			putchar('\n');
+			print_entries(o);
+		}
+		return EXIT_YES;
+	}
+	fprintf(stderr, "headgate show %s: no %s is called \"%s\"\n", noun->name,
+		noun->called, name);
+	return EXIT_NO;
+}
+
+static enum exit_code show_all(const struct cli *cli, const struct noun *noun,
+			       const struct json *all)
+{
+	size_t n = json_size(all), i = 0;
+	_cleanup_free_ const struct json **objects = calloc(n + 1, sizeof(*objects));
+
+	if (!objects)
+		return EXIT_REFUSED;
+	for (const struct json *o = json_first(all); o && i < n; o = json_next(o))
+		objects[i++] = o;
+	print_objects(cli, noun, objects, i);
+	return EXIT_YES;
+}
+
+enum exit_code cmd_show(const struct cli *cli)
+{
+	const char *name = cli->n_args > 1 ? cli->args[1] : NULL;
+	_cleanup_(json_freep) struct json *all = NULL;
+	const struct noun *noun = nouns;
+	char path[64];
+	enum exit_code r;
+
+	if (strcmp(cli->args[0], "rules") == 0)
+		return show_rules(cli, name);
+	while (strcmp(noun->name, cli->args[0]) != 0) /* args_parse() knows the words */
+		noun++;
+	snprintf(path, sizeof(path), "%s", noun->path);
+	if (name && strcmp(noun->name, "prefix-lists") == 0)
+		path_add(path, sizeof(path), "entries", "all");
+	if (cli->json && !name)
+		return api_print(cli, path);
+	r = api_get(cli, path, &all);
+	if (r != EXIT_YES)
+		return r;
+	return name ? show_one(cli, noun, all, name) : show_all(cli, noun, all);
+}
