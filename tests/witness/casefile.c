@@ -8,6 +8,7 @@
 #include <hg/event.h>
 
 #include "base/cleanup.h"
+#include "tests/lib/stand.h"
 #include "tests/lib/tap.h"
 #include "tests/witness/trial.h"
 
@@ -105,15 +106,6 @@ int trial_read(const char *path, struct trial *ret)
 }
 
 /* ---- for people ---- */
-
-static const char *reason_name(uint32_t reason)
-{
-#define NAME(number, name, stage) [number] = #name,
-	static const char *const names[HG_DROP_END] = { HG_DROP_REASONS(NAME) };
-#undef NAME
-
-	return reason < HG_DROP_END && names[reason] ? names[reason] : "?";
-}
 
 static void print_answer(const char *who, const struct answer *a)
 {

@@ -540,7 +540,7 @@ static void pool_fill(struct writer *w)
 		}
 }
 
-char *rules_write(uint64_t topology, uint64_t rules)
+char *rules_text(uint64_t topology, uint64_t rules)
 {
 	struct writer w = { .dice = { rules } };
 	struct dice d = { topology };

@@ -20,4 +20,4 @@
 #define HOST_ADDRESS4 "10.0.9.9"
 #define HOST_ADDRESS6 "fd00:10:0:9::9"
 
-char *rules_write(uint64_t topology, uint64_t rules);
+char *rules_text(uint64_t topology, uint64_t rules);

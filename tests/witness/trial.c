@@ -12,8 +12,8 @@
 #include "base/cleanup.h"
 #include "compile/eval.h"
 #include "config/read.h"
+#include "tests/lib/stand.h"
 #include "tests/witness/dice.h"
-#include "tests/witness/loaded.h"
 #include "tests/witness/rules.h"
 
 #define FLOW_SETS 4096
@@ -90,8 +90,8 @@ static bool run_begin(struct run *run, const struct fault *fault)
 			return false;
 	run->oracle = oracle_new(run->models[0], host_facts());
 	if (run->dp) {
-		loaded_reset(run->dp);
-		loaded_switch(run->dp, run->images[0], run->t->is_xdp);
+		plane_reset(run->dp);
+		plane_switch(run->dp, run->images[0], run->t->is_xdp);
 		live = dataplane_image(run->dp);
 		if (fault && fault->who == WITNESS_LOADED)
 			fault_flip(&live, fault);
@@ -175,6 +175,25 @@ static void ask_eval(struct run *run, int interface, const struct step *s,
 	ret->hop = interface_of(m, v.hop);
 }
 
+static void ask_loaded(struct run *run, int interface, const struct step *s,
+		       struct answer *ret)
+{
+	struct result r;
+
+	plane_ask(run->dp, device_of(run->models[run->version], interface), s->door,
+		  run->t->is_xdp, s->frame, s->size, &r);
+	*ret = (struct answer){
+		.is_given = r.is_given,
+		.allow = r.allow,
+		.is_answer = r.is_answer,
+		.reason = r.reason,
+		.hop = r.is_switched ? -2 : -1,
+		.counted = r.counted,
+		.size = r.size,
+	};
+	memcpy(ret->frame, r.frame, r.size <= sizeof(ret->frame) ? r.size : 0);
+}
+
 /* The frame must leave as it came, but for its MACs and but for an answer. */
 static void note_change(struct answer *a, const struct step *s)
 {
@@ -215,16 +234,14 @@ static enum trial_end judge_packet(struct run *run, const struct step *s)
 		run->late++;
 		run->now++;
 	}
-	if (run->dp && run->now != before && !loaded_set_time(run->dp, before, run->now))
+	if (run->dp && run->now != before && !plane_set_time(run->dp, before, run->now))
 		return TRIAL_VOID;
 	ask_oracle(run, interface, s, &a[WITNESS_ORACLE]);
 	ask_eval(run, interface, s, &a[WITNESS_EVAL]);
 	note_change(&a[WITNESS_EVAL], s);
 	a[WITNESS_LOADED].is_given = false;
 	if (run->dp)
-		loaded_ask(run->dp, device_of(run->models[run->version], interface),
-			   s->door, run->t->is_xdp, s->frame, s->size,
-			   &a[WITNESS_LOADED]);
+		ask_loaded(run, interface, s, &a[WITNESS_LOADED]);
 	note_change(&a[WITNESS_LOADED], s);
 
 	for (run->outcome->other = WITNESS_EVAL; run->outcome->other < WITNESSES;
@@ -244,7 +261,7 @@ static void change_rules(struct run *run, unsigned version)
 	oracle_switch(run->oracle, run->models[version]);
 	eval_switch(run->eval, run->images[version]);
 	if (run->dp)
-		loaded_switch(run->dp, run->images[version], run->t->is_xdp);
+		plane_switch(run->dp, run->images[version], run->t->is_xdp);
 }
 
 void trial_run(const struct trial *t, struct dataplane *dp, const struct fault *fault,

@@ -46,7 +46,7 @@ struct tally {
 static struct json *rules_roll(uint64_t topology, uint64_t rules)
 {
 	_cleanup_(diag_freep) struct diag *d = diag_new();
-	_cleanup_free_ char *text = rules_write(topology, rules);
+	_cleanup_free_ char *text = rules_text(topology, rules);
 	struct json *j = NULL;
 
 	if (json_read("rules", text, strlen(text), d, &j) < 0)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* stand: the loaded program on a test stand: rules in, frames in, verdicts out.
+ *
+ *   stand_rules(JSON) -> model -> image -> maps
+ *   stand_run(device, door, frame) -> BPF_PROG_TEST_RUN -> struct result
+ *
+ * Shape    Every device of the rule set stands behind the loopback's ifindex in turn: the
+ *          port entry is rewritten before each packet, so no device has to exist. A drop's
+ *          reason is read from the counters, so that counting is on trial with the rest.
+ * Units    Seconds, from 1000. stand_wait() moves the clock of the program by its skew; what
+ *          a test takes to run comes on top and is far below a second.
+ * Owner    stand_free(). One stand a process is enough: loading takes longest.
+ * Errors   What cannot be set up ends the program with a sentence.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hg/event.h>
+
+#include "compile/image.h"
+#include "kernel/dataplane.h"
+#include "tests/lib/frame.h"
+
+struct result {
+	bool is_given; /* false: the kernel takes no such frame (below 14 bytes) */
+	bool allow, is_answer;
+	bool is_switched; /* redirected to the device of another interface */
+	uint32_t reason;  /* HG_DROP_*, 0: allowed */
+	unsigned counted; /* how often: must be 1 */
+	size_t size;      /* of the frame as it left */
+	uint8_t frame[FRAME_MAX];
+};
+
+/* ---- the program and its tables, for those who bring an image of their own ---- */
+
+/* Writes what the agent would: ifindex, MACs and MTU of every device. The device's own MAC
+ * ends in its id, 02:aa:00:00:00:id. */
+void image_enliven(struct image *image, bool is_xdp);
+/* Empties the flow and fragment tables. */
+void plane_reset(struct dataplane *dp);
+void plane_switch(struct dataplane *dp, const struct image *image, bool is_xdp);
+/* False when 'before' has lasted too long to be a second. */
+bool plane_set_time(struct dataplane *dp, uint32_t before, uint32_t now);
+void plane_ask(struct dataplane *dp, uint32_t device, uint32_t door, bool is_xdp,
+	       const uint8_t *frame, size_t size, struct result *ret);
+
+/* ---- the stand ---- */
+
+struct stand;
+
+struct stand *stand_new(uint32_t n_flow_sets);
+void stand_free(struct stand *s); /* NULL is fine */
+struct dataplane *stand_plane(struct stand *s);
+/* In doors by XDP from the next stand_rules() on. */
+void stand_use_xdp(struct stand *s, bool is_xdp);
+/* Puts a rule set in force; 'text' is JSON with ' for ". Connections stay. */
+void stand_rules(struct stand *s, const char *text);
+const struct model *stand_model(const struct stand *s); /* of the rules in force */
+/* Forgets all connections and fragments. */
+void stand_reset(struct stand *s);
+void stand_wait(struct stand *s, uint32_t seconds);
+uint32_t stand_now(const struct stand *s);
+
+struct result stand_bytes(struct stand *s, const char *device, uint32_t door,
+			  const uint8_t *frame, size_t size);
+struct result stand_run(struct stand *s, const char *device, uint32_t door,
+			const struct frame *f);
+/* HG_DOOR_IN and HG_DOOR_OUT; returns the reason, 0 for a packet that passed. Fails the
+ * program when it was not counted exactly once, or when bytes other than MACs changed. */
+uint32_t stand_in(struct stand *s, const char *device, struct frame f);
+uint32_t stand_out(struct stand *s, const char *device, struct frame f);
+
+/* Passes when the reason is as wanted; prints both names. */
+bool is_reason(uint32_t got, uint32_t want, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+const char *reason_name(uint32_t reason); /* "PASS" for 0 */
