@@ -22,3 +22,5 @@ int config_read_text(const char *name, const char *text, size_t size, const char
 void config_warn(const struct model *m, struct diag *diag);
 /* The JSON Schema (2020-12) of a rule set, from the same tables. Heap. */
 char *config_schema(void);
+/* The reference page (Markdown) of a rule set, from the same tables. Heap. */
+char *config_reference(void);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hg/limits.h>
+
+#include "config/fields.h"
+
+#define SUGGESTIONS_MAX 100 /* each looks at every name of its noun */
+
+/* ---- what was meant ---- */
+
+/* Edits between two names: insert, remove, replace, or swap neighbours; beyond 'most' just
+ * something larger. Both are at most HG_MAX_NAME long. */
+static size_t edit_distance(const char *a, const char *b, size_t most)
+{
+	size_t rows[3][HG_MAX_NAME + 1], *before = rows[0], *above = rows[1],
+					 *row = rows[2];
+	size_t n_a = strlen(a), n_b = strlen(b);
+
+	if (n_a > n_b + most || n_b > n_a + most)
+		return most + 1;
+	for (size_t k = 0; k <= n_b; k++)
+		row[k] = k;
+	for (size_t i = 1; i <= n_a; i++) {
+		size_t *spare = before;
+
+		before = above;
+		above = row;
+		row = spare;
+		row[0] = i;
+		for (size_t k = 1; k <= n_b; k++) {
+			size_t d = above[k - 1] + (a[i - 1] != b[k - 1]);
+
+			if (above[k] + 1 < d)
+				d = above[k] + 1;
+			if (row[k - 1] + 1 < d)
+				d = row[k - 1] + 1;
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] &&
+			    a[i - 2] == b[k - 1] && before[k - 2] + 1 < d)
+				d = before[k - 2] + 1;
+			row[k] = d;
+		}
+	}
+	return row[n_b];
+}
+
+void suggest(struct suggestion *s, const char *candidate)
+{
+	size_t size = strlen(s->name), most = size < 4 ? 1 : size < 10 ? 2 : 3, d;
+
+	if (size > HG_MAX_NAME || strlen(candidate) > HG_MAX_NAME)
+		return;
+	d = edit_distance(s->name, candidate, most);
+	if (d <= most && (!s->best || d < s->distance)) {
+		s->best = candidate;
+		s->distance = d;
+	}
+}
+
+const char *suggestion_print(const struct suggestion *s, char buf[static SUGGESTION_TEXT])
+{
+	buf[0] = '\0';
+	if (s->best)
+		snprintf(buf, SUGGESTION_TEXT, "; did you mean \"%s\"?", s->best);
+	return buf;
+}
+
+/* ---- slots ---- */
+
+bool name_is_good(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n >= 1 && n <= HG_MAX_NAME &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567"
+			    "89._-") == n;
+}
+
+static void slot_add(struct reader *r, enum noun noun, const char *name, struct at at,
+		     int vpc)
+{
+	struct slot slot = { .name = reader_strdup(r, name), .at = at, .vpc = vpc };
+
+	if (!slot.name || !vec_push(&r->slots[noun], slot))
+		r->is_short = true;
+}
+
+static void section_collect(struct reader *r, enum noun noun, const struct document *doc)
+{
+	struct at section = at_get((struct at){ doc, doc->root }, nouns[noun].key);
+	char buf[VALUE_TEXT];
+
+	if (section.json && !json_is_object(section.json)) {
+		complain_type(r, section, "an object of named objects");
+		return;
+	}
+	for (const struct json *j = json_first(section.json); j; j = json_next(j)) {
+		struct at at = { doc, j };
+
+		if (!name_is_good(json_key(j)))
+			complain_key(r, at,
+				     "%s is no name: 1 to %d characters of A-Z, a-z, "
+				     "0-9, '.', '_', '-'",
+				     text_quote(json_key(j), buf), HG_MAX_NAME);
+		slot_add(r, noun, json_key(j), at, -1);
+	}
+	if (r->slots[noun].n > nouns[noun].max)
+		complain(r, section, "%zu objects of this kind; the most is %zu",
+			 r->slots[noun].n, nouns[noun].max);
+}
+
+static int compare_slots(const void *pa, const void *pb)
+{
+	const struct slot *a = pa, *b = pb;
+	int r = strcmp(a->name, b->name);
+
+	if (r == 0)
+		r = a->vpc - b->vpc;
+	/* Equal names of two documents keep the order of the documents. */
+	if (r == 0 && a->at.doc != b->at.doc)
+		r = strcmp(a->at.doc->name, b->at.doc->name);
+	return r;
+}
+
+static void slots_sort(struct reader *r, enum noun noun)
+{
+	if (r->slots[noun].n > 1)
+		qsort(r->slots[noun].items, r->slots[noun].n, sizeof(struct slot),
+		      compare_slots);
+}
+
+/* Repeated keys in one document are the JSON reader's complaint. */
+static void slots_check(struct reader *r, enum noun noun)
+{
+	for (size_t i = 1; i < r->slots[noun].n; i++) {
+		const struct slot *a = &r->slots[noun].items[i - 1], *b = a + 1;
+		struct where w;
+
+		if (strcmp(a->name, b->name) != 0 || a->at.doc == b->at.doc ||
+		    !b->at.json)
+			continue;
+		w = json_where_key(a->at.doc->root, a->at.json, r->arena);
+		complain_key(r, b->at, "%s \"%s\" stands in %s:%u:%u, too",
+			     nouns[noun].title, b->name, w.file, w.line, w.column);
+	}
+}
+
+void names_collect(struct reader *r)
+{
+	static const struct at nowhere;
+
+	for (unsigned noun = 0; noun < NOUNS; noun++) {
+		for (size_t i = 0; i < r->documents.n; i++)
+			section_collect(r, noun, r->documents.items[i]);
+		slots_sort(r, noun);
+		slots_check(r, noun);
+	}
+	if (r->slots[NOUN_VPC].n == 0) {
+		slot_add(r, NOUN_VPC, "", nowhere, -1);
+		slot_add(r, NOUN_GROUP, "default", nowhere, 0);
+	} else {
+		for (size_t i = 0; i < r->slots[NOUN_VPC].n; i++) {
+			const struct json *j = r->slots[NOUN_VPC].items[i].at.json;
+
+			if (!json_get(j, "default_network_acl"))
+				slot_add(r, NOUN_NACL, "default", nowhere, (int)i);
+			if (!json_get(j, "default_security_group"))
+				slot_add(r, NOUN_GROUP, "default", nowhere, (int)i);
+		}
+	}
+	slots_sort(r, NOUN_NACL);
+	slots_sort(r, NOUN_GROUP);
+}
+
+static int slot_find(const struct reader *r, enum noun noun, const char *name, int vpc)
+{
+	size_t low = 0, high = r->slots[noun].n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct slot *slot = &r->slots[noun].items[mid];
+		int d = strcmp(name, slot->name);
+
+		if (d == 0)
+			d = vpc - slot->vpc;
+		if (d == 0)
+			return (int)mid;
+		if (d < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return -1;
+}
+
+int name_find(const struct reader *r, enum noun noun, const char *name)
+{
+	return slot_find(r, noun, name, -1);
+}
+
+/* ---- links ---- */
+
+static void link_complain(struct reader *r, const struct link *link)
+{
+	struct suggestion s = { .name = link->name };
+	char buf[VALUE_TEXT], hint[SUGGESTION_TEXT];
+
+	if (r->n_suggested < SUGGESTIONS_MAX) {
+		r->n_suggested++;
+		for (size_t i = 0; i < r->slots[link->noun].n; i++)
+			if (r->slots[link->noun].items[i].at.json)
+				suggest(&s, r->slots[link->noun].items[i].name);
+	}
+	complain(r, link->at, "there is no %s %s%s", nouns[link->noun].title,
+		 text_quote(link->name, buf), suggestion_print(&s, hint));
+}
+
+static int vpc_of(const struct reader *r, enum noun noun, int index)
+{
+	const char *array =
+		*(const char *const *)((const char *)r->model + nouns[noun].array_offset);
+
+	return *(const int *)(array + (size_t)index * nouns[noun].size +
+			      nouns[noun].vpc_offset);
+}
+
+static void link_check(struct reader *r, const struct link *link)
+{
+	int vpc = link->vpc ? *link->vpc : LINK_ABSENT, index, theirs;
+	char buf[VALUE_TEXT];
+
+	index = name_find(r, link->noun, link->name);
+	if (index < 0 && vpc >= 0)
+		index = slot_find(r, link->noun, link->name, vpc);
+	if (index < 0) {
+		link_complain(r, link);
+		return;
+	}
+	if (nouns[link->noun].vpc_offset > 0 && vpc >= 0) {
+		theirs = vpc_of(r, link->noun, index);
+		if (theirs == LINK_BROKEN)
+			return;
+		if (theirs != vpc) {
+			complain(r, link->at, "%s %s is in VPC \"%s\", not in \"%s\"",
+				 nouns[link->noun].title, text_quote(link->name, buf),
+				 r->slots[NOUN_VPC].items[theirs].name,
+				 r->slots[NOUN_VPC].items[vpc].name);
+			return;
+		}
+	}
+	*link->target = index;
+}
+
+void links_check(struct reader *r, enum noun noun)
+{
+	for (size_t i = 0; i < r->links.n; i++)
+		if (r->links.items[i].noun == noun)
+			link_check(r, &r->links.items[i]);
+}

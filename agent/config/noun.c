@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The grid's column of JSON keys: what may stand at the top of a rule set. */
+#include <stddef.h>
+
+#include <hg/limits.h>
+
+#include "config/fields.h"
+#include "config/schema.h"
+
+#define ARRAY(name)  offsetof(struct model, name), offsetof(struct model, n_##name)
+#define VPC_OF(type) offsetof(struct type, vpc)
+
+const struct noun_table nouns[NOUNS] = {
+	[NOUN_VPC] = { "vpcs", "vpc", "VPC", vpc_fields, sizeof(struct vpc), 0,
+		       ARRAY(vpcs), HG_MAX_VPCS, NULL,
+		       "Networks that know nothing of each other." },
+	[NOUN_PREFIX_LIST] = { "prefix_lists", "prefix_list", "prefix list",
+			       prefix_fields, sizeof(struct prefix_list), 0,
+			       ARRAY(prefix_lists), HG_MAX_PREFIX_LISTS, prefix_after,
+			       "Sets of CIDRs that rules name as one." },
+	[NOUN_SUBNET] = { "subnets", "subnet", "subnet", subnet_fields,
+			  sizeof(struct subnet), VPC_OF(subnet), ARRAY(subnets),
+			  HG_MAX_SUBNETS, NULL,
+			  "Parts of a VPC with a network ACL at their border." },
+	[NOUN_NACL] = { "network_acls", "network_acl", "network ACL", nacl_fields,
+			sizeof(struct nacl), VPC_OF(nacl), ARRAY(nacls), HG_MAX_NACLS,
+			NULL, "Ordered rules that judge every packet by itself." },
+	[NOUN_GROUP] = { "security_groups", "security_group", "security group",
+			 group_fields, sizeof(struct group), VPC_OF(group), ARRAY(groups),
+			 HG_MAX_GROUPS, NULL,
+			 "Rules that allow connections, and know them again." },
+	[NOUN_INTERFACE] = { "interfaces", "interface", "interface", interface_fields,
+			     sizeof(struct interface), VPC_OF(interface),
+			     ARRAY(interfaces), HG_MAX_INTERFACES, NULL,
+			     "Who has which addresses and carries which groups." },
+};
+
+static void version_read(struct reader *r, const struct field *f, struct at at,
+			 void *object)
+{
+	(void)f;
+	(void)object;
+	if (json_number(at.json) != 1)
+		complain_type(r, at, "1, the version of this format");
+}
+
+static const struct kind kind_version = { "`1`", version_read, schema_version, NULL };
+
+#define LATER(name)                                     \
+	{                                               \
+		name, &kind_later, .flags = FIELD_LATER \
+	}
+
+const struct field document_fields[] = {
+	{ "headgate", &kind_version, .flags = FIELD_REQUIRED,
+	  .help = "The version of this format." },
+	LATER("internet_gateways"),
+	LATER("egress_only_gateways"),
+	LATER("elastic_ips"),
+	LATER("nat_gateways"),
+	LATER("route_tables"),
+	LATER("peerings"),
+	LATER("target_groups"),
+	LATER("load_balancers"),
+	LATER("gateway_load_balancers"),
+	LATER("rate_limits"),
+	LATER("flow_logs"),
+	{},
+};
