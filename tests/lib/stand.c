@@ -286,6 +286,51 @@ uint32_t stand_out(struct stand *s, const char *device, struct frame f)
 	return run_strictly(s, device, HG_DOOR_OUT, &f);
 }
 
+uint32_t stand_connect(struct stand *s, const char *device, enum opener opener,
+		       const char *from, uint16_t sport, const char *to, uint16_t dport)
+{
+	uint32_t door = opener == OPENED_OUTSIDE ? HG_DOOR_OUT : HG_DOOR_IN;
+	struct frame f = frame_tcp(from, sport, to, dport, TCP_SYN);
+	uint32_t reason;
+
+	f.seq = 1000;
+	reason = run_strictly(s, device, door, &f);
+	if (reason)
+		return reason;
+	f = frame_reply(&f);
+	f.tcp_flags = TCP_SYN | TCP_ACK;
+	f.seq = 5000;
+	reason = run_strictly(s, device, !door, &f);
+	if (reason)
+		return reason;
+	f = frame_reply(&f);
+	f.tcp_flags = TCP_ACK;
+	return run_strictly(s, device, door, &f);
+}
+
+long stand_rule(struct stand *s, const char *device, uint32_t door, const struct frame *f,
+		uint16_t stage)
+{
+	uint8_t frame[FRAME_MAX];
+	size_t size = frame_build(f, frame, sizeof(frame), NULL);
+	struct hg_trace trace;
+	int r = dataplane_explain(s->dp, device_id(s, device), door, frame, size, &trace);
+
+	if (r < 0)
+		bail("dataplane_explain: %s", strerror(-r));
+	for (uint32_t i = 0; i < trace.n && i < HG_TRACE_STEPS; i++) {
+		const struct hg_rule *rule;
+
+		if (trace.step[i].stage != stage)
+			continue;
+		rule = image_rule(s->image, trace.step[i].rule);
+		if (!rule)
+			return -1;
+		return rule->number == HG_RULE_DEFAULT ? 0 : (long)rule->number;
+	}
+	return -1;
+}
+
 const char *reason_name(uint32_t reason)
 {
 #define NAME(number, name, stage) [number] = #name,

@@ -73,6 +73,16 @@ struct result stand_run(struct stand *s, const char *device, uint32_t door,
 uint32_t stand_in(struct stand *s, const char *device, struct frame f);
 uint32_t stand_out(struct stand *s, const char *device, struct frame f);
 
+/* A TCP handshake between the outside (out door) and the instance (in door), up to the last
+ * ACK; 'opener' is who begins. Returns the first refusal. */
+enum opener { OPENED_OUTSIDE, OPENED_INSIDE };
+uint32_t stand_connect(struct stand *s, const char *device, enum opener opener,
+		       const char *from, uint16_t sport, const char *to, uint16_t dport);
+/* What the loaded program names as the rule of 'stage' (HG_STAGE_*), without committing: a
+ * NACL's number (0 is "*"), a group's index, -1 when the stage was not met. */
+long stand_rule(struct stand *s, const char *device, uint32_t door, const struct frame *f,
+		uint16_t stage);
+
 /* Passes when the reason is as wanted; prints both names. */
 bool is_reason(uint32_t got, uint32_t want, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
