@@ -47,7 +47,7 @@ BPF_OBJECTS := $(O)/clang-14/headgate.bpf.o $(O)/clang-19/headgate.bpf.o
 $(BPF_OBJECTS): $(O)/%/headgate.bpf.o:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/$* CLANG=$* $@
 
-TAP := HG_RESULTS=$(O)/results HG_BUILD=$(O) tests/lib/tap.sh
+TAP := HG_RESULTS=$(O)/results HG_BUILD=$(abspath $(O)) tests/lib/tap.sh
 
 .PHONY: check check-unit check-golden check-packet check-witness check-e2e check-vm
 check: style check-unit check-golden ## before each commit: unit, golden and style
@@ -62,7 +62,7 @@ check-witness: $(WITNESS) ## three readings of random rule sets agree (root)
 check-e2e: all ## real connections through namespaces (root)
 	$(Q)$(TAP) e2e $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
 check-vm: $(PACKET) $(O)/tools/dev/budget $(BPF_OBJECTS) ## packet tests on the kernels of vm/kernels
-	$(Q)HG_RESULTS=$(O)/results HG_BUILD=$(O) vm/check $(K) -- $(PACKET)
+	$(Q)HG_RESULTS=$(O)/results HG_BUILD=$(abspath $(O)) vm/check $(K) -- $(PACKET)
 
 # ---- the same, under other rules ----
 .PHONY: san san-run fuzz abi budget cov bench test
@@ -70,7 +70,7 @@ san: ## unit, golden and the evaluator's witness with ASan and UBSan
 	$(Q)$(MAKE) O=$(O)/san SAN=1 all san-run
 SAN_C := $(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C) $(GOLDEN_C) $(WITNESS_C)
 san-run: $(call program_of,$(SAN_C))
-	$(Q)HG_RESULTS=$(O)/../results HG_BUILD=$(O) HG_WITNESS=eval HG_SECONDS=900 \
+	$(Q)HG_RESULTS=$(O)/../results HG_BUILD=$(abspath $(O)) HG_WITNESS=eval HG_SECONDS=900 \
 		tests/lib/tap.sh san $^ $(wildcard tests/golden/*.sh)
 
 S ?= 60
@@ -82,7 +82,7 @@ fuzz: ## arbitrary input for S seconds, T=rules or T=parse
 $(eval $(call programs,$(wildcard tests/fuzz/*.c),$(PURE_LIBS),-fsanitize=fuzzer $(LIBS_config)))
 
 abi: ## both compilers see the same bytes on the line
-	$(Q)HG_BUILD=$(O) $(TAP) abi tools/dev/check-abi
+	$(Q)HG_BUILD=$(abspath $(O)) $(TAP) abi tools/dev/check-abi
 $(O)/tools/dev/budget: $(O)/tools/dev/budget.o
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
