@@ -96,7 +96,9 @@ bench: $(BENCH) ## ns a packet, net; see docs/performance.md
 test: ## everything, as CI runs it
 	$(Q)tests/run
 
-.PHONY: scripts
-style: scripts
+.PHONY: scripts source
+style: scripts source
+source:
+	$(Q)tools/dev/check-source $$(git ls-files -co --exclude-standard '*.c' '*.h')
 scripts:
 	$(Q)git ls-files -co --exclude-standard | xargs grep -lE '^#!/bin/(ba)?sh' | xargs shellcheck -x

@@ -93,6 +93,29 @@ refuses "JSON has one reader" "cJSON" $layers "$work/agent/config/c.c"
 printf 'int f(void)\n{\n\treturn time(NULL);\n}\n' | file agent/flow/a.c
 refuses "the clock has one reader" "time is a parameter" $layers "$work/agent/flow/a.c"
 
+source=tools/dev/check-source
+licence='/* SPDX-License-Identifier: Apache-2.0 */'
+echo "$licence" | file agent/base/free.c
+accepts "a file begins with its licence" $source "$work/agent/base/free.c"
+echo "$licence" | file bpf/free.h
+refuses "which is another one in the kernel" "GPL-2.0-or-later OR BSD-2-Clause" \
+	$source "$work/bpf/free.h"
+printf '%s\n// no\n' "$licence" | file agent/base/slash.c
+refuses "a // comment is refused" "comment with //" $source "$work/agent/base/slash.c"
+printf '%s\nconst char *url = "http://localhost//";\n' "$licence" | file agent/base/url.c
+accepts "but not an address in a string" $source "$work/agent/base/url.c"
+printf '%s\n/* TO%s: it */\n' "$licence" DO | file agent/base/todo.c
+refuses "a promise is refused" "a promise" $source "$work/agent/base/todo.c"
+printf '%s\n/* caf\303\251 */\n' "$licence" | file agent/base/cafe.c
+refuses "a letter beyond ASCII is refused" "not ASCII" $source "$work/agent/base/cafe.c"
+{ echo "$licence" && echo 'int f(void)' && echo '{' && yes '	g();' | head -n 61 && echo '}'; } |
+	file agent/base/long.c
+refuses "a function of 61 lines is refused" "function of 61 lines" $source "$work/agent/base/long.c"
+{ echo "$licence" && yes 'int f(void);' | head -n 600; } | file agent/base/big.c
+refuses "a file of 601 lines is refused" "600 lines" $source "$work/agent/base/big.c"
+sed -i '2i/* Long: it is a table. */' "$work/agent/base/big.c"
+accepts "unless it says why" $source "$work/agent/base/big.c"
+
 ledger=tools/dev/check-ledger
 printf 'return -HG_DROP_FRAGMENT;\nreturn -HG_DROP_NO_ROUTE;\n' | file path/bpf.h
 echo '{ "an orphan is refused", HG_DROP_FRAGMENT },' | file packet/a.c
