@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/check.h"
 
-#include <hg/limits.h>
+#include <string.h>
 
 #include "config/fields.h"
 #include "config/names.h"
+
+/* A VPC that stands twice is one VPC and one complaint. */
+static size_t vpcs_count(const struct reader *r)
+{
+	size_t n = 1;
+
+	for (size_t i = 1; i < r->slots[NOUN_VPC].n; i++)
+		n += strcmp(r->slots[NOUN_VPC].items[i].name,
+			    r->slots[NOUN_VPC].items[i - 1].name) != 0;
+	return n;
+}
 
 /* Whose VPC nobody named has the only one there is. */
 static void vpc_default(struct reader *r, enum noun noun, size_t i, int *vpc)
@@ -16,11 +27,11 @@ static void vpc_default(struct reader *r, enum noun noun, size_t i, int *vpc)
 	if (*vpc != LINK_ABSENT)
 		return;
 	*vpc = LINK_BROKEN;
-	if (r->slots[NOUN_VPC].n == 1)
+	if (vpcs_count(r) == 1)
 		*vpc = 0;
 	else if (json_is_object(slot->at.json))
 		complain(r, slot->at, "\"vpc\" is missing: there are %zu VPCs",
-			 r->slots[NOUN_VPC].n);
+			 vpcs_count(r));
 }
 
 static void vpcs_default(struct reader *r)

@@ -87,7 +87,7 @@ void *list_read(struct reader *r, const struct field *f, struct at at, size_t si
 		return NULL;
 	}
 	if ((int64_t)n < f->min) {
-		complain(r, at, "%zu elements; the fewest is %" PRId64, n, f->min);
+		complain(r, at, "the list is empty");
 		return NULL;
 	}
 	items = reader_alloc(r, n, size);
@@ -323,10 +323,12 @@ static void reference_read(struct reader *r, const struct field *f, struct at at
 {
 	const char *s = json_string(at.json);
 
-	if (s)
+	if (s) {
 		link_add(r, f->noun, s, field_at(f, object), at);
-	else
-		complain_type(r, at, "a name");
+		return;
+	}
+	*(int *)field_at(f, object) = LINK_BROKEN;
+	complain_type(r, at, "a name");
 }
 
 static void reference_preset(const struct field *f, void *object)

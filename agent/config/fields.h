@@ -41,7 +41,7 @@ struct field {
 	const struct kind *kind;
 	size_t offset, n_offset;
 	unsigned flags;
-	int64_t min, max, preset;
+	int64_t min, max, preset;     /* of a list or text 'min' is 0 or 1 */
 	const struct choice *choices; /* ends without a name */
 	enum noun noun;               /* of a reference */
 	const struct field *fields;   /* of an object, or of the objects of a list */
@@ -107,6 +107,7 @@ extern const struct kind
 extern const struct kind kind_peer;  /* struct peer: a CIDR or prefix list */
 extern const struct kind kind_peers; /* struct peer *, n: groups, too */
 
+#define PROTOCOL_BROKEN -2
 #define PROTOCOL_ICMP   1
 #define PROTOCOL_TCP    6
 #define PROTOCOL_UDP    17

@@ -68,6 +68,7 @@ static void protocol_read(struct reader *r, const struct field *f, struct at at,
 	uint32_t v;
 	size_t n;
 
+	*protocol = PROTOCOL_BROKEN;
 	if (json_is_number(at.json)) {
 		if (small_read(r, at, 255, &v))
 			*protocol = (int)v;
@@ -261,7 +262,7 @@ void match_check(struct reader *r, struct at at, struct match *match)
 	char buf[VALUE_TEXT];
 
 	/* Nothing more can be said where the protocol itself is missing or wrong. */
-	if (!at_get(at, "protocol").json)
+	if (!at_get(at, "protocol").json || match->protocol == PROTOCOL_BROKEN)
 		return;
 	if (ports.json && !has_ports) {
 		warn(r, ports, "\"ports\" is ignored: protocol %s has none",

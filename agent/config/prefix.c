@@ -45,6 +45,12 @@ static void entries_read(struct reader *r, const struct field *f, struct at at,
 		complain_type(r, at, "a list");
 }
 
+static bool file_name_is_good(const char *s)
+{
+	return s && s[0] && !strchr(s, '/') && strcmp(s, ".") != 0 &&
+	       strcmp(s, "..") != 0;
+}
+
 static void file_name_read(struct reader *r, const struct field *f, struct at at,
 			   void *object)
 {
@@ -55,7 +61,7 @@ static void file_name_read(struct reader *r, const struct field *f, struct at at
 	(void)object;
 	if (!s)
 		complain_type(r, at, "a file name");
-	else if (!s[0] || strchr(s, '/') || strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
+	else if (!file_name_is_good(s))
 		complain(r, at, "%s is not the name of a file beside the rule file",
 			 text_quote(s, buf));
 	else if (!at.doc->dir)
@@ -138,14 +144,20 @@ static void line_gather(struct gathering *g, const char *line, size_t size,
 		size = (size_t)(hash - line);
 	for (; size > 0 && (*line == ' ' || *line == '\t'); line++)
 		size--;
-	while (size > 0 && strchr(" \t\r", line[size - 1]))
+	while (size > 0 && (line[size - 1] == ' ' || line[size - 1] == '\t' ||
+			    line[size - 1] == '\r'))
 		size--;
 	if (size == 0)
 		return;
 	column = (unsigned)(line - start) + 1;
 	memcpy(text, line, size < LINE_TEXT ? size : LINE_TEXT - 1);
 	text[size < LINE_TEXT ? size : LINE_TEXT - 1] = '\0';
-	if (strlen(text) != size || cidr_parse(text, &e.cidr) < 0) {
+	if (memchr(line, '\0', size)) {
+		diag_add(g->r->diag, DIAG_ERROR, g->file, number, column, "",
+			 "a NUL byte in the line");
+		return;
+	}
+	if (size >= LINE_TEXT || cidr_parse(text, &e.cidr) < 0) {
 		diag_add(g->r->diag, DIAG_ERROR, g->file, number, column, "",
 			 "%s is no CIDR", text_quote(text, given));
 		return;
@@ -247,14 +259,13 @@ void prefix_after(struct reader *r, struct at at, void *object)
 		complain(r, file, "\"entries\" and \"file\" are both given");
 	else if (entries.json)
 		document_gather(&g, entries);
-	else if (at.doc->dir && json_string(file.json) &&
-		 !strchr(json_string(file.json), '/'))
+	else if (at.doc->dir && file_name_is_good(json_string(file.json)))
 		file_gather(&g, file);
 	if (g.entries.n > list->max_entries)
 		complain(r, entries.json ? entries : file,
 			 "%zu entries; max_entries is %zu", g.entries.n,
 			 list->max_entries);
-	else if (g.entries.n > 0)
+	if (g.entries.n > 0)
 		entries_put(&g, list);
 	vec_done(&g.entries);
 }

@@ -70,7 +70,7 @@ static void exempt_after(struct reader *r, struct at at, void *element)
 			 "\"address\" or \"ports\" is missing: this would exempt "
 			 "everything");
 	if (json_get(at.json, "ports") && e->protocol != PROTOCOL_TCP &&
-	    e->protocol != PROTOCOL_UDP)
+	    e->protocol != PROTOCOL_UDP && e->protocol != PROTOCOL_BROKEN)
 		complain(r, at_get(at, "ports"),
 			 "\"ports\" wants \"protocol\" tcp or udp beside it");
 }
