@@ -126,38 +126,53 @@ static int columns_of_plan(struct matrix *x)
 	return 0;
 }
 
+/* The number of 'label' in this classifier, from 1. */
+static int label_number(struct matrix *x, uint32_t label, uint32_t *ret)
+{
+	if (!x->local[label]) {
+		if (!vec_push(&x->label_end, 0))
+			return -ENOMEM;
+		x->local[label] = (uint32_t)x->label_end.n - 2;
+	}
+	*ret = x->local[label];
+	return 0;
+}
+
 /* The items of each label in use, by counting. */
 static int labels_of_plan(struct matrix *x)
 {
 	const struct plan *p = x->p;
-	size_t n_labels = pool_size(&p->classes->labels);
-	uint32_t n = 0;
+	size_t n_labels = pool_size(&p->classes->labels), n = 0;
+	uint32_t local;
 
 	x->local = calloc(n_labels + 1, sizeof(*x->local));
-	x->label_items = calloc(p->labels.n + 1, sizeof(*x->label_items));
-	if (!x->local || !x->label_items || !vec_push(&x->label_end, 0) ||
-	    !vec_push(&x->label_end, 0))
+	if (!x->local || !vec_push(&x->label_end, 0) || !vec_push(&x->label_end, 0))
 		return -ENOMEM;
-	/* label_end[i + 2] counts first, so that filling leaves the ends in place. */
-	for (size_t i = 0; i < p->labels.n; i++) {
-		uint32_t *local = &x->local[p->labels.items[i]];
-
-		if (!*local) {
-			*local = ++n;
-			if (!vec_push(&x->label_end, 0))
-				return -ENOMEM;
-		}
-		x->label_end.items[*local + 1]++;
-	}
-	for (uint32_t i = 2; i < n + 2; i++)
-		x->label_end.items[i] += x->label_end.items[i - 1];
+	/* Counts go one place up, so that filling leaves the ends where they belong. */
 	for (size_t i = 0; i < p->items.n; i++) {
 		const struct item *item = &p->items.items[i];
 
 		x->has_clauses |= item->n_clauses > 0;
+		n += item->n_labels;
 		for (uint32_t k = 0; k < item->n_labels; k++) {
-			uint32_t local = x->local[p->labels.items[item->labels + k]];
+			int r = label_number(x, p->labels.items[item->labels + k],
+					     &local);
 
+			if (r < 0)
+				return r;
+			x->label_end.items[local + 1]++;
+		}
+	}
+	for (size_t i = 2; i < x->label_end.n; i++)
+		x->label_end.items[i] += x->label_end.items[i - 1];
+	x->label_items = calloc(n + 1, sizeof(*x->label_items));
+	if (!x->label_items)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->items.n; i++) {
+		const struct item *item = &p->items.items[i];
+
+		for (uint32_t k = 0; k < item->n_labels; k++) {
+			local = x->local[p->labels.items[item->labels + k]];
 			x->label_items[x->label_end.items[local]++] = (uint32_t)i;
 		}
 	}

@@ -268,57 +268,126 @@ static int entries_make(struct trie6 *t, const struct class_prefix *p, size_t n)
 	return 0;
 }
 
-/* Puts all entries into 'n' buckets of two; false when one spills too far. */
-static bool buckets_fill(const struct trie6 *t, struct hg_prefix6 *buckets, uint32_t n)
+/* The buckets are a ring in which an entry may lie in its own bucket or in one of the next
+ * few, with no gap before it. Filled in the order of home buckets, the farthest entry is
+ * as near as it can be. 'sizes' counts the entries of each home bucket; true when they
+ * fit, and then 'ret_start' is a bucket into which nothing spills. */
+static bool buckets_fit(const uint8_t *sizes, uint32_t n, uint32_t *ret_start)
 {
-	for (size_t i = 0; i < t->entries.n; i++) {
-		const struct entry6 *e = &t->entries.items[i];
-		struct hg_prefix6 p = { .len = e->len, .class = e->class };
-		uint32_t at, probe, k = 0;
+	uint32_t waiting = 0, start = 0;
 
-		p.addr.w[0] = htobe32((uint32_t)(e->hi >> 32));
-		p.addr.w[1] = htobe32((uint32_t)e->hi);
-		p.addr.w[2] = htobe32((uint32_t)(e->lo >> 32));
-		p.addr.w[3] = htobe32((uint32_t)e->lo);
-		at = hg_hash6(p.addr.w, p.len);
-		for (probe = 0; probe < HG_TRIE6_PROBES; probe++, at++) {
-			struct hg_prefix6 *bucket = buckets + (size_t)(at & (n - 1)) * 2;
-
-			for (k = 0; k < 2 && bucket[k].len; k++)
-				;
-			if (k < 2) {
-				bucket[k] = p;
-				break;
-			}
-		}
-		if (probe == HG_TRIE6_PROBES)
-			return false;
+	for (uint32_t i = 0; i < n; i++) {
+		waiting += sizes[i];
+		waiting -= waiting < 2 ? waiting : 2;
+		if (waiting == 0)
+			start = i + 1;
 	}
+	/* The whole ring has room to spare, so what spills over the end is taken in before
+	 * 'start', and a second lap from there meets no one from the first. */
+	waiting = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		waiting += sizes[(start + i) & (n - 1)];
+		if (waiting > 2 * HG_TRIE6_PROBES)
+			return false;
+		waiting -= waiting < 2 ? waiting : 2;
+	}
+	*ret_start = start & (n - 1);
 	return true;
 }
 
-static int trie6_emit(const struct trie6 *t, struct lines *l, uint32_t *ret_line)
+static void entry_print(const struct entry6 *e, struct hg_prefix6 *ret)
+{
+	*ret = (struct hg_prefix6){ .len = e->len, .class = e->class };
+	ret->addr.w[0] = htobe32((uint32_t)(e->hi >> 32));
+	ret->addr.w[1] = htobe32((uint32_t)e->hi);
+	ret->addr.w[2] = htobe32((uint32_t)(e->lo >> 32));
+	ret->addr.w[3] = htobe32((uint32_t)e->lo);
+}
+
+struct buckets {
+	uint32_t *hashes; /* by entry */
+	uint32_t *order;  /* entries by home bucket */
+	uint8_t *sizes;
+	uint32_t n, start;
+};
+
+/* The smallest power of two in which all entries find a place. */
+static int buckets_choose(const struct trie6 *t, struct buckets *b)
+{
+	struct hg_prefix6 p;
+
+	b->hashes = malloc((t->entries.n + 1) * sizeof(*b->hashes));
+	if (!b->hashes)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->entries.n; i++) {
+		entry_print(&t->entries.items[i], &p);
+		b->hashes[i] = hg_hash6(p.addr.w, p.len);
+	}
+	for (b->n = 1; b->n < t->entries.n; b->n *= 2)
+		;
+	for (;; b->n *= 2) {
+		if (b->n > HG_MAX_IMAGE_LINES)
+			return -E2BIG;
+		free(b->sizes);
+		b->sizes = calloc(b->n, 1);
+		if (!b->sizes)
+			return -ENOMEM;
+		/* More than fit anywhere are too many, how many does not matter. */
+		for (size_t i = 0; i < t->entries.n; i++)
+			if (b->sizes[b->hashes[i] & (b->n - 1)] <= 2 * HG_TRIE6_PROBES)
+				b->sizes[b->hashes[i] & (b->n - 1)]++;
+		if (buckets_fit(b->sizes, b->n, &b->start))
+			return 0;
+	}
+}
+
+static int buckets_fill(const struct trie6 *t, struct buckets *b,
+			struct hg_prefix6 *slots)
+{
+	uint32_t *ends = calloc(b->n + 1UL, sizeof(*ends));
+	uint64_t next = 0;
+
+	b->order = malloc((t->entries.n + 1) * sizeof(*b->order));
+	if (!ends || !b->order) {
+		free(ends);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < b->n; i++)
+		ends[i + 1] = ends[i] + b->sizes[(b->start + i) & (b->n - 1)];
+	for (size_t i = 0; i < t->entries.n; i++)
+		b->order[ends[(b->hashes[i] - b->start) & (b->n - 1)]++] = (uint32_t)i;
+	for (size_t k = 0; k < t->entries.n; k++) {
+		uint32_t i = b->order[k];
+		uint64_t home = (b->hashes[i] - b->start) & (b->n - 1);
+
+		if (next < home * 2)
+			next = home * 2;
+		entry_print(&t->entries.items[i],
+			    slots + ((next / 2 + b->start) & (b->n - 1)) * 2 + next % 2);
+		next++;
+	}
+	free(ends);
+	return 0;
+}
+
+static int trie6_emit(const struct trie6 *t, struct buckets *b, struct lines *l,
+		      uint32_t *ret_line)
 {
 	struct hg_trie6 head = { .n_lengths = (uint32_t)t->n_lengths, .none = t->none };
-	uint32_t line, buckets, n = 1;
+	uint32_t line;
 	int r;
 
-	while (n < t->entries.n)
-		n *= 2;
 	memcpy(head.lengths, t->lengths, sizeof(head.lengths));
-	r = lines_reserve(l, sizeof(head) / HG_LINE, &line);
+	r = buckets_choose(t, b);
+	if (r == 0)
+		r = lines_reserve(l, sizeof(head) / HG_LINE, &line);
+	if (r == 0)
+		r = lines_reserve(l, b->n, &head.buckets);
+	if (r == 0)
+		r = buckets_fill(t, b, lines_at(l, head.buckets));
 	if (r < 0)
 		return r;
-	for (;; n *= 2) {
-		r = lines_reserve(l, n, &buckets);
-		if (r < 0)
-			return r;
-		if (buckets_fill(t, lines_at(l, buckets), n))
-			break;
-		l->n = buckets;
-	}
-	head.buckets = buckets;
-	head.n_buckets = n;
+	head.n_buckets = b->n;
 	memcpy(lines_at(l, line), &head, sizeof(head));
 	*ret_line = line;
 	return 0;
@@ -328,11 +397,15 @@ int trie6_write(struct lines *l, const struct class_prefix *prefixes, size_t n,
 		uint32_t *ret_line)
 {
 	struct trie6 t = { 0 };
+	struct buckets b = { 0 };
 	int r;
 
 	r = entries_make(&t, prefixes, n);
 	if (r == 0)
-		r = trie6_emit(&t, l, ret_line);
+		r = trie6_emit(&t, &b, l, ret_line);
 	vec_done(&t.entries);
+	free(b.hashes);
+	free(b.order);
+	free(b.sizes);
 	return r;
 }
