@@ -19,6 +19,7 @@
 
 #include "base/diag.h"
 #include "config/model.h"
+#include "ctl/access.h"
 #include "flow/table.h"
 #include "history.h"
 #include "kernel/attach.h"
@@ -31,12 +32,6 @@ enum exit_code { EXIT_YES = 0, EXIT_USAGE = 2, EXIT_REFUSED = 4 };
 struct options {
 	const char *config; /* NULL: none was given */
 	const char *socket, *state_dir, *bpf_dir;
-};
-
-struct author {
-	uint32_t uid;
-	int32_t pid;
-	char comm[17];
 };
 
 struct apply {

@@ -358,17 +358,26 @@ static int version_switch(struct agent *a, const struct apply *apply,
 	return 0;
 }
 
-static void flows_warn(struct agent *a, const struct model *m, struct diag *diag)
+/* An empty table can have any size; one with connections in it keeps the one it has. */
+static int flows_fit(struct agent *a, const struct model *m, struct diag *diag,
+		     struct refusal *ret_refusal)
 {
 	uint32_t n_sets;
+	int r;
 
+	if (dataplane_flows_fit(a->dp, m->settings.max_flows))
+		return 0;
+	if (dataplane_epoch(a->dp) == 0) {
+		r = dataplane_resize(a->dp, m->settings.max_flows);
+		return r < 0 ? refuse(ret_refusal, 502, r, "%s", dataplane_error()) : 0;
+	}
 	dataplane_flows4(a->dp, &n_sets);
-	if (m->settings.max_flows > n_sets || m->settings.max_flows <= n_sets / 2)
-		diag_add(diag, DIAG_WARNING, "", 0, 0, "/settings/max_flows",
-			 "the flow table has room for %u connections and keeps that size "
-			 "until "
-			 "it is made anew (headgated --detach-all)",
-			 n_sets);
+	diag_add(diag, DIAG_WARNING, "", 0, 0, "/settings/max_flows",
+		 "the flow table has room for %u connections and keeps that size until "
+		 "it is "
+		 "made anew (headgated --detach-all)",
+		 n_sets);
+	return 0;
 }
 
 int agent_apply(struct agent *a, const struct apply *apply, struct diag *diag,
@@ -386,7 +395,6 @@ int agent_apply(struct agent *a, const struct apply *apply, struct diag *diag,
 	if (r < 0)
 		return refuse_complaints(ret_refusal, diag, r);
 	config_warn(model, diag);
-	flows_warn(a, model, diag);
 	r = model_compile(a, model, diag, &image, &hash);
 	if (r < 0)
 		return refuse_complaints(ret_refusal, diag, r);
@@ -394,6 +402,9 @@ int agent_apply(struct agent *a, const struct apply *apply, struct diag *diag,
 	text = malloc(apply->size + 1);
 	if (!changes || !text)
 		return refuse(ret_refusal, 500, -ENOMEM, "not enough memory");
+	r = flows_fit(a, model, diag, ret_refusal);
+	if (r < 0)
+		return r;
 	memcpy(text, apply->text, apply->size);
 	text[apply->size] = '\0';
 	r = version_switch(a, apply, model, image, changes, ret_refusal);

@@ -52,12 +52,9 @@ static uint32_t ticks_since(uint32_t now, uint32_t then)
 	return age > TICK_BITS / 2 ? 0 : age;
 }
 
-static bool state_is_live(const struct flow_tables *t, const struct hg_state *s,
-			  uint32_t now)
+static uint32_t state_idle(const struct hg_state *s, uint32_t now)
 {
-	uint64_t limit = (uint64_t)HG_LIFE_TIMEOUT(s->life) * t->hz;
-
-	return ticks_since(now, __atomic_load_n(&s->seen, __ATOMIC_RELAXED)) <= limit;
+	return ticks_since(now, __atomic_load_n(&s->seen, __ATOMIC_RELAXED));
 }
 
 /* The other direction, when it still is. */
@@ -73,12 +70,13 @@ static bool pair_find(const struct flow_tables *t, unsigned family, uint32_t ind
 static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t index,
 			  const struct entry *e, uint32_t now)
 {
+	uint64_t limit = (uint64_t)HG_LIFE_TIMEOUT(e->state->life) * t->hz;
 	struct entry pair;
 
-	if (state_is_live(t, e->state, now))
+	if (state_idle(e->state, now) <= limit)
 		return true;
 	return pair_find(t, family, index, e->state, &pair) &&
-	       state_is_live(t, pair.state, now);
+	       state_idle(pair.state, now) <= limit;
 }
 
 static void entry_free(const struct flow_tables *t, unsigned family, uint32_t index,
@@ -91,10 +89,10 @@ static void entry_free(const struct flow_tables *t, unsigned family, uint32_t in
 	if (!__atomic_compare_exchange_n(&lock->taken, &expected, 1, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
-	if (entry_word(e) == word && !entry_is_live(t, family, index, e, now)) {
-		__atomic_store_n(e->word, 0, __ATOMIC_RELEASE);
+	if (!entry_is_live(t, family, index, e, now) &&
+	    __atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
 		census->freed++;
-	}
 	__atomic_store_n(&lock->taken, 0, __ATOMIC_RELEASE);
 }
 

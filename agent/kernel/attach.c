@@ -513,36 +513,42 @@ const struct attached *attach_list(const struct attach *a, size_t *ret_n)
 	return a->now.items;
 }
 
-int attach_counters(struct attach *a, struct device_counters **ret, size_t *ret_n)
+#define COUNTER_WORDS (sizeof(struct hg_counters) / sizeof(uint64_t))
+
+int attach_counters(struct attach *a, struct device_counters **ret, size_t *ret_n,
+		    struct hg_counters *ret_total)
 {
 	_cleanup_free_ struct record_named *list = NULL;
-	struct device_counters *counters;
+	_cleanup_free_ struct device_counters *counters = NULL;
+	struct hg_counters total;
 	size_t n;
 	int r;
 
 	r = records_list(a->records, &list, &n);
+	if (r == 0)
+		r = dataplane_counters(a->dp, 0, &total);
 	if (r < 0)
 		return r;
 	counters = calloc(n + 1, sizeof(*counters));
 	if (!counters)
 		return -ENOMEM;
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const uint64_t *base = (const uint64_t *)&list[i].record.base;
-		uint64_t *sum = (uint64_t *)&counters[i].counters;
+		uint64_t *own = (uint64_t *)&counters[i].counters;
 
 		memcpy(counters[i].device, list[i].device, sizeof(counters[i].device));
 		counters[i].ifindex = list[i].record.ifindex;
 		r = dataplane_counters(a->dp, list[i].record.slot, &counters[i].counters);
-		for (size_t w = 0;
-		     r == 0 && w < sizeof(struct hg_counters) / sizeof(*sum); w++)
-			sum[w] -= base[w];
+		if (r < 0)
+			return r;
+		for (size_t w = 0; w < COUNTER_WORDS; w++) {
+			((uint64_t *)&total)[w] += own[w];
+			own[w] -= base[w];
+		}
 	}
-	if (r < 0) {
-		free(counters);
-		return r;
-	}
-	*ret = counters;
+	*ret = TAKE(counters);
 	*ret_n = n;
+	*ret_total = total;
 	return 0;
 }
 

@@ -71,8 +71,9 @@ struct device_counters {
 	uint32_t ifindex; /* 0: not attached */
 	struct hg_counters counters;
 };
-int attach_counters(struct attach *a, struct device_counters **ret,
-		    size_t *ret_n); /* heap */
+/* Heap. 'ret_total' is of the data plane as a whole, unknown devices included. */
+int attach_counters(struct attach *a, struct device_counters **ret, size_t *ret_n,
+		    struct hg_counters *ret_total);
 
 /* Everything that an agent left in 'pin_dir': doors, pins, the directory. */
 int attach_detach_all(const char *pin_dir, struct netlink *netlink);

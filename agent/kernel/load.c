@@ -14,6 +14,7 @@
  * between two replacements leaves both whole. The new map takes the old one's pin only
  * when no program looks at the old one any more. tests/e2e kills the agent there.
  */
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -129,6 +130,7 @@ static int load_failed(int r)
 
 struct sizes {
 	uint32_t n_image_lines, n_hits; /* 0: from the map that is reused */
+	bool has_flows; /* the flow tables are made anew, of meta.n_flow_sets */
 };
 
 /* Opens and loads an object over 'from' (may be NULL) or the pins of 'pin_dir' (may be NULL). */
@@ -156,6 +158,8 @@ static int object_load(const struct meta *meta, const struct sizes *sizes,
 		_cleanup_close_ int fd = -1;
 
 		if (bpf_map__is_internal(map) || (!from && !pin_dir) ||
+		    (sizes->has_flows &&
+		     (map == skel->maps.hg_flows4 || map == skel->maps.hg_flows6)) ||
 		    (map == skel->maps.hg_image && sizes->n_image_lines) ||
 		    (map == skel->maps.hg_hits && sizes->n_hits))
 			continue;
@@ -355,22 +359,64 @@ int dataplane_open(const struct dataplane_options *options, struct dataplane **r
 	return 0;
 }
 
-void dataplane_free(struct dataplane *dp)
+static void plane_unmap(struct dataplane *dp)
 {
-	if (!dp)
-		return;
 	mapping_done(&dp->image);
 	mapping_done(&dp->control);
 	mapping_done(&dp->flows4);
 	mapping_done(&dp->flows6);
 	mapping_done(&dp->locks);
 	mapping_done(&dp->trace);
+}
+
+void dataplane_free(struct dataplane *dp)
+{
+	if (!dp)
+		return;
+	plane_unmap(dp);
 	cleanup_close(&dp->grace_fd);
 	cleanup_close(&dp->grace_inner_fd);
 	headgate_bpf__destroy(dp->skel);
 	free(dp->pin_dir);
-	free(dp->scratch);
 	free(dp);
+}
+
+bool dataplane_flows_fit(const struct dataplane *dp, uint32_t max_flows)
+{
+	return round_up_pow2(max_flows) == dp->meta.n_flow_sets;
+}
+
+int dataplane_resize(struct dataplane *dp, uint32_t max_flows)
+{
+	struct sizes sizes = { .has_flows = true };
+	struct headgate_bpf *next;
+	struct meta meta = dp->meta;
+	int r;
+
+	assert(dataplane_epoch(dp) == 0);
+	meta.n_flow_sets = round_up_pow2(max_flows);
+	r = object_load(&meta, &sizes, dp->skel, NULL, &next);
+	if (r < 0)
+		return r;
+	if (dp->pin_dir) {
+		r = pin_put(dp->pin_dir, "hg_flows4", bpf_map__fd(next->maps.hg_flows4));
+		if (r == 0)
+			r = pin_put(dp->pin_dir, "hg_flows6",
+				    bpf_map__fd(next->maps.hg_flows6));
+		if (r == 0)
+			r = meta_write(dp->pin_dir, &meta);
+	}
+	if (r < 0) {
+		error_set("cannot pin other flow tables: %s", strerror(-r));
+		headgate_bpf__destroy(next);
+		return r;
+	}
+	mapping_done(&dp->flows4);
+	mapping_done(&dp->flows6);
+	headgate_bpf__destroy(dp->skel);
+	dp->skel = next;
+	dp->meta = meta;
+	return plane_map(dp);
 }
 
 /* What is in force, at the same line of the larger map; and the hits of its epoch. */

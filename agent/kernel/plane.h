@@ -46,7 +46,6 @@ struct dataplane {
 	/* staged */
 	bool is_staged;
 	uint32_t staged_base, staged_lines;
-	uint64_t *scratch; /* hits while staging */
 };
 
 void error_set(const char *format, ...) __attribute__((format(printf, 1, 2)));

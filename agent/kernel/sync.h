@@ -39,6 +39,11 @@ void live_clear(struct image *image, uint32_t ifindex);
 typedef int dataplane_replace_fn(void *arg);
 void dataplane_on_replace(struct dataplane *dp, dataplane_replace_fn *fn, void *arg);
 
+/* Whether the flow tables are as large as 'max_flows' connections want them. */
+bool dataplane_flows_fit(const struct dataplane *dp, uint32_t max_flows);
+/* Other flow tables, empty ones; only before the first image, when there is nothing to
+ * lose. On failure nothing has changed. */
+int dataplane_resize(struct dataplane *dp, uint32_t max_flows);
 bool dataplane_is_adopted(const struct dataplane *dp);
 const char *dataplane_lost(const struct dataplane *dp);        /* "": nothing was */
 uint32_t dataplane_image_capacity(const struct dataplane *dp); /* lines */
