@@ -367,8 +367,8 @@ static struct json *answer_step(const struct question *q, const struct hg_trace 
 	bool is_group = s->stage == HG_STAGE_sg_egress || s->stage == HG_STAGE_sg_ingress;
 
 	json_set_string(step, "stage", stage_name(s->stage));
-	if (is_group && !rule) /* the object could only be an interface: nobody's rule */
-		json_set_null(step, "object");
+	if (is_group) /* 's->object' is the interface whose groups were asked */
+		set_object(step, image, rule ? rule->object : 0);
 	else
 		set_object(step, image, s->object || !rule ? s->object : rule->object);
 	if (!rule)

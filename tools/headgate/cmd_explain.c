@@ -160,6 +160,8 @@ static enum exit_code say_refusal(struct diag *diag, int error)
 		fprintf(stderr, "headgate explain: %s\n", list[i].text);
 	if (n == 0)
 		fprintf(stderr, "headgate explain: %s\n", strerror(-error));
+	else if (!*list[0].pointer)
+		fprintf(stderr, "--in DEVICE names it.\n");
 	return error == -ENOMEM ? EXIT_REFUSED : EXIT_USAGE;
 }
 

@@ -167,7 +167,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "explain",
-		.args = "",
+		.args = "--from ADDR[:PORT] --to ADDR[:PORT]",
 		.help = "say what would happen to a packet, and by which rule",
 		.about = ABOUT("Judges one packet, stage by stage. With an agent the "
 			       "loaded program itself "
@@ -186,8 +186,9 @@ const struct command commands[] = {
 		.examples = EXAMPLES("headgate explain --from 10.0.0.9 --to "
 				     "10.0.1.10:443 --protocol tcp",
 				     "headgate explain --config rules.json --from "
-				     "[fd00::9]:4000 --to [fd00::1]:53 "
-				     "-p udp --return",
+				     "fd00::9 --to [fd00::1]:53 -p udp",
+				     "headgate explain --from 10.0.0.9 --to 10.0.1.10 -p "
+				     "icmp --return",
 				     "headgate explain --packets packets.jsonl"),
 		.options = OPTIONS(
 			{ "from", 0, "ADDR[:PORT]",

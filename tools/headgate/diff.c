@@ -226,6 +226,15 @@ static void diff_elements(struct lines *l, const char *pointer, const struct jso
 		n--;
 		m--;
 	}
+	if (n == m && n - i <= LINES_MAX) { /* changed in place, as far as one can tell */
+		for (size_t k = i; k < n; k++) {
+			_cleanup_free_ char *below = NULL;
+
+			if (asprintf(&below, "%s/%zu", pointer, k) > 0)
+				diff_values(l, below, a[k], b[k]);
+		}
+		return;
+	}
 	for (size_t k = i; k < n; k++)
 		print_line(l, '-', pointer, a[k]);
 	for (size_t k = i; k < m; k++)
