@@ -92,14 +92,15 @@ int door_xdp_detach(const char *pin_dir, uint32_t ifindex)
 	return 0;
 }
 
+/* libbpf wants the padding zero too. */
 static struct bpf_tc_hook tc_hook(uint32_t ifindex, enum bpf_tc_attach_point point)
 {
-	struct bpf_tc_hook hook = {
-		.sz = sizeof(hook),
-		.ifindex = (int)ifindex,
-		.attach_point = point,
-	};
+	struct bpf_tc_hook hook;
 
+	memset(&hook, 0, sizeof(hook));
+	hook.sz = sizeof(hook);
+	hook.ifindex = (int)ifindex;
+	hook.attach_point = point;
 	return hook;
 }
 
