@@ -308,8 +308,9 @@ uint32_t stand_connect(struct stand *s, const char *device, enum opener opener,
 	return run_strictly(s, device, door, &f);
 }
 
-long stand_rule(struct stand *s, const char *device, uint32_t door, const struct frame *f,
-		uint16_t stage)
+/* The step that the packet takes at 'stage', all zero when it does not come there. */
+static struct hg_step explain_step(struct stand *s, const char *device, uint32_t door,
+				   const struct frame *f, uint16_t stage)
 {
 	uint8_t frame[FRAME_MAX];
 	size_t size = frame_build(f, frame, sizeof(frame), NULL);
@@ -318,17 +319,27 @@ long stand_rule(struct stand *s, const char *device, uint32_t door, const struct
 
 	if (r < 0)
 		bail("dataplane_explain: %s", strerror(-r));
-	for (uint32_t i = 0; i < trace.n && i < HG_TRACE_STEPS; i++) {
-		const struct hg_rule *rule;
+	for (uint32_t i = 0; i < trace.n && i < HG_TRACE_STEPS; i++)
+		if (trace.step[i].stage == stage)
+			return trace.step[i];
+	return (struct hg_step){};
+}
 
-		if (trace.step[i].stage != stage)
-			continue;
-		rule = image_rule(s->image, trace.step[i].rule);
-		if (!rule)
-			return -1;
-		return rule->number == HG_RULE_DEFAULT ? 0 : (long)rule->number;
-	}
-	return -1;
+long stand_rule(struct stand *s, const char *device, uint32_t door, const struct frame *f,
+		uint16_t stage)
+{
+	struct hg_step step = explain_step(s, device, door, f, stage);
+	const struct hg_rule *rule = image_rule(s->image, step.rule);
+
+	if (!step.stage || !rule)
+		return -1;
+	return rule->number == HG_RULE_DEFAULT ? 0 : (long)rule->number;
+}
+
+uint32_t stand_state(struct stand *s, const char *device, uint32_t door,
+		     const struct frame *f)
+{
+	return explain_step(s, device, door, f, HG_STAGE_flow).state;
 }
 
 const char *reason_name(uint32_t reason)

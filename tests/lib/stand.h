@@ -83,6 +83,10 @@ uint32_t stand_connect(struct stand *s, const char *device, enum opener opener,
 long stand_rule(struct stand *s, const char *device, uint32_t door, const struct frame *f,
 		uint16_t stage);
 
+/* HG_STATE_* of the tracked connection that this packet belongs to, HG_STATE_NONE without. */
+uint32_t stand_state(struct stand *s, const char *device, uint32_t door,
+		     const struct frame *f);
+
 /* Passes when the reason is as wanted; prints both names. */
 bool is_reason(uint32_t got, uint32_t want, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
