@@ -56,8 +56,10 @@ bool fields_read(struct reader *r, const struct field *fields, struct at at, voi
 		const struct field *f = field_find(fields, json_key(j), &i);
 
 		if (f) {
+			/* Of a repeated key the first is read, which is what at_get() finds. */
+			if (!(seen & 1ULL << i))
+				f->kind->read(r, f, member, object);
 			seen |= 1ULL << i;
-			f->kind->read(r, f, member, object);
 			continue;
 		}
 		f = field_find(common_fields, json_key(j), &i);

@@ -30,6 +30,7 @@
 #include "config/scan.h"
 
 #define INTEGER_MAX 9007199254740992.0 /* 2^53 */
+#define PRINTED_MAX 1000000000000000U /* 10^15 */
 
 /* Beside cJSON's own type bits, of which it looks at the low ten: this is a struct root. */
 #define IS_ROOT (1 << 16)
@@ -323,7 +324,7 @@ bool json_is_string(const struct json *j)
 
 bool json_is_number(const struct json *j)
 {
-	return cJSON_IsNumber(node_of(j));
+	return cJSON_IsNumber(node_of(j)) || cJSON_IsRaw(node_of(j));
 }
 
 bool json_is_bool(const struct json *j)
@@ -460,13 +461,22 @@ void json_set_number(struct json *object, const char *key, double n)
 void json_set_u64(struct json *object, const char *key, uint64_t n)
 {
 	char text[24];
+	cJSON *raw;
 
-	if (n < (uint64_t)INTEGER_MAX) {
+	if (n < PRINTED_MAX) {
 		json_set_number(object, key, (double)n);
 		return;
 	}
 	snprintf(text, sizeof(text), "%" PRIu64, n);
-	json_set_string(object, key, text);
+	if (n >= (uint64_t)INTEGER_MAX) {
+		json_set_string(object, key, text);
+		return;
+	}
+	/* cJSON takes 15 digits for enough when they are within one part in 2^52. */
+	raw = cJSON_CreateRaw(text);
+	if (raw)
+		raw->valuedouble = (double)n;
+	json_set(object, key, json_of(raw));
 }
 
 void json_set_bool(struct json *object, const char *key, bool b)

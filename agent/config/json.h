@@ -5,8 +5,8 @@
  *
  * Shape    A tree of struct json. Objects keep the order of their keys.
  * Units    Numbers are doubles; json_integer() refuses fractions and what a double
- *          cannot hold exactly (beyond 2^53); write such counters with json_set_u64(),
- *          which falls back to a string.
+ *          cannot hold exactly (beyond 2^53). A number is printed with 15 digits: write
+ *          counters with json_set_u64(), which keeps all, beyond 2^53 as a string.
  * Owner    The root owns the tree: json_free(root). json_set() and json_add() move the
  *          child into the tree; on failure it is freed. 'name' of json_read() is borrowed
  *          by the tree and by every struct where that comes from it.

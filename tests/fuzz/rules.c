@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Arbitrary text as a rule set, under ASan and UBSan.
+ *
+ * Beyond not crashing: a model comes back exactly when nothing was complained of, what it says
+ * of itself in config/model.h is true, and a document that is JSON is the same document after
+ * being printed and read again.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/diag.h"
+#include "config/json.h"
+#include "config/read.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void ports_hold(const struct port_range *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		assert(ports[i].first <= ports[i].last);
+		assert(i == 0 || ports[i].first > ports[i - 1].last + 1U);
+	}
+}
+
+static void match_holds(const struct match *m)
+{
+	assert(m->protocol >= -1 && m->protocol <= 255);
+	assert(m->icmp_type >= -1 && m->icmp_type <= 255);
+	assert(m->icmp_code >= -1 && m->icmp_code <= 255);
+	ports_hold(m->ports, m->n_ports);
+	ports_hold(m->source_ports, m->n_source_ports);
+}
+
+static void cidr_holds(struct cidr c)
+{
+	assert(c.addr.family == 4 || c.addr.family == 6);
+	assert(c.len <= (c.addr.family == 4 ? 32 : 128));
+	assert(!cidr_mask(&c));
+}
+
+static void index_holds(int i, size_t n)
+{
+	assert(i >= 0 && (size_t)i < n);
+}
+
+static void peer_holds(const struct model *m, const struct peer *p)
+{
+	if (p->kind == PEER_CIDR)
+		cidr_holds(p->cidr);
+	else
+		index_holds(p->index,
+			    p->kind == PEER_GROUP ? m->n_groups : m->n_prefix_lists);
+}
+
+static void nacls_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_nacls; i++)
+		for (int d = 0; d < 2; d++)
+			for (size_t k = 0; k < m->nacls[i].n_rules[d]; k++) {
+				const struct nacl_rule *r = &m->nacls[i].rules[d][k];
+
+				assert(r->number > (k > 0 ? r[-1].number : 0));
+				match_holds(&r->match);
+				peer_holds(m, &r->cidr);
+				if (r->has_peer_cidr)
+					peer_holds(m, &r->peer_cidr);
+				index_holds(m->nacls[i].vpc, m->n_vpcs);
+			}
+}
+
+static void groups_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_groups; i++)
+		for (int d = 0; d < 2; d++)
+			for (size_t k = 0; k < m->groups[i].n_rules[d]; k++) {
+				const struct group_rule *r = &m->groups[i].rules[d][k];
+
+				match_holds(&r->match);
+				for (size_t n = 0; n < r->n_peers; n++)
+					peer_holds(m, &r->peers[n]);
+				index_holds(m->groups[i].vpc, m->n_vpcs);
+			}
+}
+
+static void interfaces_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_interfaces; i++) {
+		const struct interface *x = &m->interfaces[i];
+
+		index_holds(x->vpc, m->n_vpcs);
+		if (x->subnet != -1)
+			index_holds(x->subnet, m->n_subnets);
+		assert(x->n_groups > 0 && (x->is_local || x->n_addresses > 0));
+		assert(x->timeouts.udp && x->timeouts.udp_stream &&
+		       x->timeouts.tcp_established);
+		for (size_t k = 0; k < x->n_groups; k++)
+			index_holds(x->groups[k], m->n_groups);
+	}
+}
+
+static void model_holds(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_vpcs; i++) {
+		index_holds(m->vpcs[i].default_group, m->n_groups);
+		if (m->vpcs[i].name[0])
+			index_holds(m->vpcs[i].default_nacl, m->n_nacls);
+	}
+	for (size_t i = 0; i < m->n_subnets; i++) {
+		index_holds(m->subnets[i].vpc, m->n_vpcs);
+		if (m->subnets[i].nacl != -1)
+			index_holds(m->subnets[i].nacl, m->n_nacls);
+	}
+	for (size_t i = 0; i < m->n_prefix_lists; i++)
+		for (size_t k = 0; k < m->prefix_lists[i].n_entries; k++) {
+			const struct cidr *c = &m->prefix_lists[i].entries[k];
+
+			cidr_holds(*c);
+			assert(k == 0 || cidr_compare(&c[-1], c) < 0);
+		}
+	for (size_t i = 0; i < m->settings.n_exempt; i++)
+		ports_hold(m->settings.exempt[i].ports, m->settings.exempt[i].n_ports);
+	nacls_hold(m);
+	groups_hold(m);
+	interfaces_hold(m);
+}
+
+static void json_holds(const char *text, size_t size)
+{
+	_cleanup_(diag_freep) struct diag *diag = diag_new();
+	_cleanup_(json_freep) struct json *first = NULL, *second = NULL;
+	_cleanup_free_ char *a = NULL, *b = NULL;
+
+	if (json_read("a", text, size, diag, &first) < 0) {
+		assert(diag_errors(diag) > 0);
+		return;
+	}
+	a = json_print(first, false);
+	assert(json_read("b", a, strlen(a), diag, &second) == 0);
+	b = json_print(second, false);
+	assert(strcmp(a, b) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	_cleanup_(diag_freep) struct diag *diag = diag_new();
+	_cleanup_(model_freep) struct model *m = NULL;
+	const struct complaint *list;
+	size_t n;
+	int r;
+
+	json_holds((const char *)data, size);
+	r = config_read_text("rules.json", (const char *)data, size, NULL, diag, &m);
+	assert(r == 0 || r == -EINVAL);
+	assert((r == 0) == (m != NULL) && (r == 0) == (diag_errors(diag) == 0));
+	if (m) {
+		config_warn(m, diag);
+		model_holds(m);
+	}
+	list = diag_list(diag, &n);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *line = complaint_print(&list[i]);
+
+		assert(!m || list[i].level == DIAG_WARNING);
+		assert(strncmp(line, "rules.json:", 11) == 0 && list[i].line > 0);
+	}
+	return 0;
+}
