@@ -23,7 +23,7 @@ $(patsubst %.c,$(O)/%,$(1)): $(O)/%: $(O)/%.o $(2)
 endif
 endef
 
-UNIT_AGENT_C := $(wildcard tests/unit/kernel/*.c tests/unit/ctl/*.c tests/unit/agent/*.c)
+UNIT_AGENT_C := $(wildcard tests/unit/kernel/*.c tests/unit/ctl/*.c tests/unit/flow/*.c tests/unit/agent/*.c)
 UNIT_CLI_C   := $(wildcard tests/unit/cli/*.c)
 UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C),$(wildcard tests/unit/*/*.c))
 GOLDEN_C     := $(wildcard tests/golden/*.c)

@@ -128,6 +128,12 @@ static int load_failed(int r)
 	return r == -EACCES || r == -EINVAL ? -EOPNOTSUPP : r;
 }
 
+/* Pinned and adopted: all but constants and what a program only uses while it runs. */
+static bool map_is_kept(const struct bpf_map *map)
+{
+	return !bpf_map__is_internal(map) && strcmp(bpf_map__name(map), "hg_scratch") != 0;
+}
+
 struct sizes {
 	uint32_t n_image_lines, n_hits; /* 0: from the map that is reused */
 	bool has_flows; /* the flow tables are made anew, of meta.n_flow_sets */
@@ -157,7 +163,7 @@ static int object_load(const struct meta *meta, const struct sizes *sizes,
 		const char *name = bpf_map__name(map);
 		_cleanup_close_ int fd = -1;
 
-		if (bpf_map__is_internal(map) || (!from && !pin_dir) ||
+		if (!map_is_kept(map) || (!from && !pin_dir) ||
 		    (sizes->has_flows &&
 		     (map == skel->maps.hg_flows4 || map == skel->maps.hg_flows6)) ||
 		    (map == skel->maps.hg_image && sizes->n_image_lines) ||
@@ -206,7 +212,7 @@ static bool pins_fit(const char *pin_dir, const struct meta *meta)
 		_cleanup_close_ int fd = -1;
 		bool is_sized = map == skel->maps.hg_image || map == skel->maps.hg_hits;
 
-		if (bpf_map__is_internal(map))
+		if (!map_is_kept(map))
 			continue;
 		fd = pin_get(pin_dir, bpf_map__name(map));
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ||
@@ -256,7 +262,7 @@ static int plane_pin(struct dataplane *dp)
 	pin_remove_maps(dp->pin_dir);
 	bpf_object__for_each_map(map, dp->skel->obj)
 	{
-		if (bpf_map__is_internal(map))
+		if (!map_is_kept(map))
 			continue;
 		r = pin_put(dp->pin_dir, bpf_map__name(map), bpf_map__fd(map));
 		if (r < 0) {
