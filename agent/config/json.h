@@ -14,7 +14,8 @@
  *          RFC 8259 (no NaN, no 01, no trailing comma, no comment), invalid UTF-8,
  *          \\u0000, repeated keys, nesting beyond HG_MAX_DEPTH, text after the document,
  *          documents over HG_MAX_FILE_BYTES. It reports the first syntax error and all
- *          repeated keys; nothing is handed out then. Builders return NULL or do nothing when memory is short.
+ *          repeated keys; nothing is handed out then. Builders return NULL or do nothing
+ *          when memory is short.
  * Source   RFC 8259, RFC 6901.
  */
 #include <stdbool.h>
