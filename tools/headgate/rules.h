@@ -3,7 +3,7 @@
 
 /* rules: a rule set as the user keeps it, and as the agent wants it sent.
  *
- *   FILE | DIR | - ─▶ struct rules: checked model, one document without "file"
+ *   FILE | DIR | - --> struct rules: checked model, one document without "file"
  *
  * Shape    A directory's *.json are merged by key in the order of their names; the entries
  *          of prefix list files are put in the lists' place. A single file that needs

@@ -5,61 +5,8 @@
 # with which exit code.
 set -eu
 
-headgate=${HG_BUILD:-build}/headgate
-case $headgate in
-/*) ;;
-*) headgate=$PWD/$headgate ;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export HEADGATE_SOCKET="$work/nobody.sock"
-cd "$work"
-n=0
-
-result() { # WORD SENTENCE
-	n=$((n + 1))
-	echo "$1 $n - $2"
-	[ "$1" = ok ] || sed 's/^/# /' out err
-}
-
-# run CODE 'SENTENCE' ARGUMENT...: headgate exits with CODE; output goes to out and err
-run() {
-	want=$1 sentence=$2 code=0
-	shift 2
-	"$headgate" "$@" >out 2>err </dev/null || code=$?
-	if [ "$code" = "$want" ]; then
-		result ok "$sentence"
-	else
-		result "not ok" "$sentence"
-		echo "# exit code $code, want $want"
-	fi
-}
-
-says() { # FILE 'PATTERN' 'SENTENCE'
-	if grep -q -e "$2" "$1"; then
-		result ok "$3"
-	else
-		result "not ok" "$3"
-	fi
-}
-
-silent() { # FILE 'SENTENCE'
-	if [ -s "$1" ]; then
-		result "not ok" "$2"
-	else
-		result ok "$2"
-	fi
-}
-
-json() { # 'EXPRESSION of d' 'SENTENCE': true of the document in out
-	if python3 -c 'import json, sys
-d = json.load(open("out"))
-sys.exit(not eval(sys.argv[1]))' "$1" 2>>err; then
-		result ok "$2"
-	else
-		result "not ok" "$2"
-	fi
-}
+# shellcheck source=tests/unit/cli/typed
+. "$(dirname "$0")/typed"
 
 cat >rules.json <<'RULES'
 {
@@ -260,4 +207,4 @@ says err '^Usage: ' "and is answered by help"
 run 2 "a mistyped command is wrong usage" chekc
 says err 'did you mean check' "and a guess is made"
 
-echo "1..$n"
+plan

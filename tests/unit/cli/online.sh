@@ -1,0 +1,263 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# What headgate makes of an agent's answers: what it sends, what it prints, and which exit
+# code a status becomes. The agent is one that answers what this test writes down.
+set -eu
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/unit/cli/typed
+. "$here/typed"
+
+mkdir answers
+python3 "$here/agent.py" "$work/agent.sock" answers &
+agent=$!
+trap 'kill $agent; rm -rf "$work"' EXIT
+export HEADGATE_SOCKET="$work/agent.sock"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	[ -S agent.sock ] || sleep 0.3
+done
+
+# answer METHOD PATH STATUS: standard input is the body
+answer() {
+	{
+		echo "$3"
+		cat
+	} >"answers/$1$(echo "$2" | tr / .)"
+}
+
+sent() { # 'PATTERN' 'SENTENCE': of a request since the last call
+	mv answers/requests requests
+	says requests "$1" "$2"
+}
+
+same() { # 'SENTENCE': out is what standard input says
+	if diff - out >err; then
+		result ok "$1"
+	else
+		result "not ok" "$1"
+	fi
+}
+
+# ---- statuses ----
+status() { # STATUS CODE
+	echo '{"title":"so it is","detail":"and why","complaints":[]}' | answer GET /v1/history "$1"
+	run "$2" "status $1 is exit code $2" history
+	says err '^headgate: so it is: and why$' "status $1 says its title"
+}
+status 400 1
+status 403 4
+status 404 2
+status 405 2
+status 409 1
+status 413 1
+status 500 4
+status 502 4
+echo 'no JSON' | answer GET /v1/history 500
+run 4 "a status without a problem document is refused as well" history
+says err 'status 500' "and says the status"
+echo 'no JSON' | answer GET /v1/history 200
+run 4 "an answer that is no JSON is refused" history
+
+# ---- apply, plan, confirm, rollback ----
+cat >rules.json <<'RULES'
+{ "headgate": 1, "vpcs": { "v": { "cidrs": ["10.0.0.0/16"] } },
+  "prefix_lists": { "office": { "max_entries": 20, "file": "office.txt" } },
+  "security_groups": { "g": { "vpc": "v", "ingress": [ { "protocol": "all", "peers": ["prefix_list/office"] } ], "egress": [] } },
+  "interfaces": { "i": { "vpc": "v", "attach": "local", "device": "eth9", "security_groups": ["g"] } } }
+RULES
+printf '192.0.2.0/24\n198.51.100.7 # a guest\n' >office.txt
+answer PUT /v1/rules 200 <<'ANSWER'
+{"version":8,"previous":7,"epoch":12,"confirm_within":60,"changes":[{"op":"~","object":"security_group/g"},
+ {"op":"+","object":"vpc/v"}],"complaints":[],"waiting":["eth9"]}
+ANSWER
+run 0 "a rule set is applied" apply rules.json --confirm-within 1m
+same "and told in full" <<'WANT'
+version 8 is in force (was 7): 1 added, 1 changed, 0 removed
+waiting for device eth9: it is attached when it appears
+unless "headgate confirm" is typed within 60 seconds, the previous rules come back
+WANT
+sent '^PUT /v1/rules?name=rules.json&confirm_within=60 ' "the agent hears the name and the time"
+says requests '"entries":.*"192.0.2.0/24", "198.51.100.7"' "and gets the entries of the list's file"
+if grep -q '"file"' requests; then
+	result "not ok" "but not its name"
+else
+	result ok "but not its name"
+fi
+sed 's/"file": "office.txt"/"entries": ["192.0.2.0\/24"]/' rules.json >plain.json
+run 0 "a rule set without files is applied" apply plain.json
+mv answers/requests requests
+if tail -n +1 requests | sed '1s/^PUT [^ ]* //' | head -n "$(wc -l <plain.json)" | diff - plain.json >err; then
+	result ok "and sent to the letter"
+else
+	result "not ok" "and sent to the letter"
+fi
+run 0 "the answer in JSON" apply plain.json --json
+json 'd["version"] == 8 and d["waiting"] == ["eth9"]' "is the agent's"
+answer PUT /v1/rules 400 <<'ANSWER'
+{"title":"the rule set has 1 error","status":400,"detail":null,"complaints":[{"level":"error","file":"rules.json",
+ "line":12,"column":21,"pointer":"/security_groups/g","text":"something that only the agent knows"}]}
+ANSWER
+run 1 "a rule set that the agent refuses is not applied" apply rules.json
+says err '^rules.json:12:21: /security_groups/g: something that only the agent knows$' \
+	"the agent's complaints are printed like our own"
+answer POST /v1/plan 200 <<'ANSWER'
+{"changes":[{"op":"~","object":"security_group/g"}]}
+ANSWER
+answer GET /v1/rules 200 <plain.json
+sed 's/"all"/"tcp"/' plain.json >new.json
+run 1 "a plan with changes is a no" plan new.json
+same "with what differs from the rules in force" <<'WANT'
+~ security_group/g
+    - ingress/0/protocol: "all"
+    + ingress/0/protocol: "tcp"
+0 to add, 1 to change, 0 to remove
+WANT
+echo '{"changes":[]}' | answer POST /v1/plan 200
+run 0 "a plan without changes is a yes" plan new.json
+echo '{"version":8}' | answer POST /v1/confirm 200
+run 0 "a confirmation is told" confirm
+says out '^version 8 stays in force$' "with its version"
+echo '{"version":9,"previous":8,"of":5,"changes":[],"waiting":[]}' | answer POST /v1/rollback 200
+run 0 "a rollback is told" rollback 5
+says out '^version 9 is in force, the rules of version 5 (was 8): no changes$' "with both versions"
+sent '^POST /v1/rollback {"version":5}$' "the agent hears which one"
+run 0 "the rules in force are shown" show rules
+same "to the letter" <plain.json
+run 0 "older rules are shown" show rules 3
+sent '^GET /v1/rules?version=3 $' "by their version"
+run 2 "a version is a number" show rules latest
+
+# ---- show ----
+answer GET /v1/nacls 200 <<'ANSWER'
+[{"name":"edge","vpc":"prod","implicit":false,"subnets":["a","b"],
+  "ingress":[{"rule":100,"action":"allow","protocol":"tcp","ports":["22","443"],"source_ports":["1024-65535"],"icmp":null,
+              "cidr":"0.0.0.0/0","peer_cidr":"10.0.0.0/8","hits":12},
+             {"rule":"*","action":"deny","protocol":"all","ports":null,"source_ports":null,"icmp":null,"cidr":null,
+              "peer_cidr":null,"hits":"18446744073709551615"}],
+  "egress":[{"rule":1,"action":"allow","protocol":"icmp","ports":null,"source_ports":null,"icmp":"3/4",
+             "cidr":"prefix_list/office","peer_cidr":null,"hits":null}]},
+ {"name":"other","vpc":"","implicit":true,"subnets":[],"ingress":[],"egress":[]}]
+ANSWER
+run 0 "network ACLs are shown" show nacls
+same "rules in order, with hits to the last digit" <<'WANT'
+network_acl/edge, vpc prod, subnets a,b
+DIRECTION  RULE  ACTION  PROTOCOL  PORTS                   CIDR                                       HITS
+ingress     100  allow   tcp       22,443 from 1024-65535  0.0.0.0/0 with 10.0.0.0/8                    12
+ingress       *  deny    all       all                     all                        18446744073709551615
+egress        1  allow   icmp      type 3/4                prefix_list/office                            -
+
+network_acl/other (implicit), used by no subnet
+DIRECTION  RULE  ACTION  PROTOCOL  PORTS  CIDR  HITS
+WANT
+run 0 "one is shown by its name" show nacls other
+same "alone" <<'WANT'
+network_acl/other (implicit), used by no subnet
+DIRECTION  RULE  ACTION  PROTOCOL  PORTS  CIDR  HITS
+WANT
+run 1 "a name that nothing has is a no" show nacls nothing
+run 0 "in JSON a name gives one object" show nacls other --json
+json 'd["name"] == "other"' "not a list of one"
+answer GET /v1/prefix-lists 200 <<'ANSWER'
+[{"name":"office","max_entries":20,"n_entries":2,"entries":["192.0.2.0/24","198.51.100.7/32"]}]
+ANSWER
+run 0 "a prefix list is shown with its entries" show prefix-lists office
+says out '^198.51.100.7/32$' "one a line"
+sent '^GET /v1/prefix-lists?entries=all ' "all of them"
+answer GET /v1/devices 200 <<'ANSWER'
+[{"device":"veth1","interface":"web-1","role":"port","hook":"auto","state":"attached","ingress":"tc","egress":"tc","why":"it is a veth",
+  "error":null,"ifindex":12,"mac":"02:00:00:00:00:01","peer_mac":null,"mtu":1500,"peer_redirect":true},
+ {"device":"veth9","interface":"web-2","role":"port","hook":"xdp","state":"failed","ingress":null,"egress":null,"why":null,
+  "error":"no XDP here","ifindex":13,"mac":null,"peer_mac":null,"mtu":null,"peer_redirect":false}]
+ANSWER
+run 0 "devices are shown" show devices
+same "with hook and why, or what went wrong" <<'WANT'
+DEVICE  INTERFACE  ROLE  STATE     INDEX  HOOK  IN  OUT   MTU  MAC                WHY
+veth1   web-1      port  attached     12  auto  tc  tc   1500  02:00:00:00:00:01  it is a veth
+veth9   web-2      port  failed       13  xdp   -   -       -  -                  no XDP here
+WANT
+
+# ---- flows, monitor, stats ----
+flow='{"protocol":"tcp","source":"10.0.1.10","source_port":40000,"destination":"2001:db8::1","destination_port":443,
+"icmp_id":null,"state":"established","zone":"vpc/v","age":75,"idle":3,"timeout":1,"packets":10,"bytes":1200,
+"reply_packets":8,"reply_bytes":900,"tracked_by":["sender","receiver"],"nat":null}'
+echo "[$flow]" | answer GET /v1/flows 200
+run 0 "connections are listed" flows --from 10.0.0.0/8 --port 443 -p tcp --state established -n 5
+same "a line each" <<'WANT'
+PROTOCOL  STATE        SOURCE           DESTINATION          AGE  IDLE  PACKETS    BYTES  TRACKED
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  1m15s    3s       18  2.1 KiB  sender,receiver
+WANT
+sent '^GET /v1/flows?src=10.0.0.0/8&port=443&protocol=tcp&state=established&limit=5 ' \
+	"the agent does the filtering"
+{
+	printf '['
+	for i in $(seq 2500); do
+		[ "$i" = 1 ] || printf ,
+		echo "$flow"
+	done
+	printf ']'
+} | answer GET /v1/flows 200
+run 0 "long lists come in pieces" flows
+if [ "$(wc -l <out)" = 2501 ] && [ "$(grep -c PROTOCOL out)" = 1 ]; then
+	result ok "under one head"
+else
+	result "not ok" "under one head"
+fi
+answer GET /v1/events 200 <<'ANSWER'
+{"event":"drop","time":"2026-01-02T04:30:00.123456Z","device":"veth1","door":"in","reason":"NACL_INGRESS","object":"network_acl/edge","rule":"*","protocol":"tcp","source":"10.0.1.9","source_port":40000,"destination":"10.0.1.10","destination_port":22,"icmp_type":null,"icmp_code":null,"tcp_flags":"S","bytes":74,"epoch":12}
+{"event":"drop","time":"2026-01-02T04:30:01.000000Z","device":"veth1","door":"out","reason":"SG_INGRESS","object":null,"rule":null,"protocol":"icmp","source":"10.0.1.9","source_port":null,"destination":"10.0.1.10","destination_port":null,"icmp_type":8,"icmp_code":0,"tcp_flags":null,"bytes":98,"epoch":12}
+{"event":"rules","time":"2026-01-02T04:30:02.000000Z","version":9,"action":"apply"}
+{"lost":17}
+ANSWER
+run 0 "events are printed as they come" monitor
+same "a line each" <<'WANT'
+04:30:00.123456 drop NACL_INGRESS veth1 in tcp 10.0.1.9:40000 > 10.0.1.10:22 [S] 74 B, network_acl/edge rule *
+04:30:01.000000 drop SG_INGRESS veth1 out icmp 10.0.1.9 > 10.0.1.10 type 8/0 98 B
+04:30:02.000000 rules version 9 is in force (apply)
+17 events were lost: this reader is too slow
+WANT
+rm answers/requests
+run 0 "drops alone are asked for" monitor --drops
+sent '^GET /v1/events?drops=1 ' "so that nothing else is sent"
+answer GET /v1/stats 200 <<'ANSWER'
+{"received":"9007199254740993","passed":100,"dropped":{"SG_INGRESS":20},"answered":2,"exempt":5,"passed_bytes":90000,
+"dropped_bytes":1200,"events_lost":0,"devices":[],"flows":{"max":65536,"connections":3},"image":{"rules":12},
+"version":8,"epoch":12,"agent":"0.1","uptime":3600,"confirm_by":null}
+ANSWER
+run 0 "counters are printed" stats
+says out '^received  *9007199254740993 ' "to the last digit"
+says out '^SG_INGRESS  *20 ' "drops by reason"
+run 0 "and in JSON" stats --json
+json 'd["received"] == "9007199254740993"' "as the agent wrote them"
+
+# ---- explain ----
+allow='{"verdict":"allow","reason":null,"aws_reason":null,"steps":[{"stage":"sg_ingress","object":"security_group/g",
+"rule":0,"result":"allow"}],"rewrite":{"source":null,"destination":null},"next_hop":{"device":"veth1","address":"10.0.1.10"},
+"target":null,"tracked":true}'
+echo "$allow" | answer POST /v1/explain 200
+rm -f answers/requests
+run 0 "the agent's yes is a yes" explain --from 10.0.0.9 --to 10.0.1.10:443 -p tcp
+sent '"from":"10.0.0.9","from_port":0,"to":"10.0.1.10","to_port":443,"protocol":6,"tcp_flags":"S"' \
+	"the agent hears the question"
+echo "$allow" | sed 's/allow/drop/; s/"reason":null/"reason":"SG_INGRESS"/' | answer POST /v1/explain 200
+run 1 "the agent's no is a no" explain --from 10.0.0.9 --to 10.0.1.10:443 -p tcp
+answer POST /v1/explain 400 <<'ANSWER'
+{"title":"the question is wrong","status":400,"complaints":[{"level":"error","pointer":"/in","text":"no such device"}]}
+ANSWER
+run 2 "a question that the agent refuses is wrong usage" explain --from 10.0.0.9 --to 10.0.1.10:443 --in x
+says err 'no such device' "and is told why"
+cat >packets.jsonl <<'PACKETS'
+{"from":"10.0.0.9","to":"10.0.1.10","to_port":443,"protocol":"tcp"}
+{"from":"10.0.0.9","protocol":"tcp"}
+{"from":"192.0.2.1","to":"192.0.2.2","protocol":"tcp"}
+PACKETS
+echo "{\"answers\":[$allow,{\"error\":\"nobody meets it\"}]}" | answer POST /v1/explain 200
+rm -f answers/requests
+run 2 "many questions go in one call" explain --packets packets.jsonl
+same "and are answered in order" <<WANT
+$(echo "$allow" | tr -d '\n')
+{"error":"an address is wanted here"}
+{"error":"nobody meets it"}
+WANT
+sent '^POST /v1/explain {"packets":\[{"from":"10.0.0.9"' "as they were typed"
+
+plan
