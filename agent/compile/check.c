@@ -104,6 +104,27 @@ static size_t keys_size(const struct image *image, uint32_t line)
 	return n * 512;
 }
 
+/* The bytes of the cells, which lie inside; 0 when they do not. */
+static size_t cells_size(const struct image *image, const struct hg_classifier *c)
+{
+	size_t n_chunks = (c->n_columns + HG_CHUNK_COLUMNS - 1UL) / HG_CHUNK_COLUMNS;
+	size_t cells = (size_t)c->n_rows * c->n_columns * sizeof(uint32_t);
+	size_t chunks = c->n_rows * n_chunks * sizeof(struct hg_chunk);
+	size_t runs = (size_t)c->n_runs * sizeof(uint32_t);
+
+	switch (c->kind) {
+	case HG_CLASSIFIER_MATRIX:
+		return is_inside(image, c->cells, cells) ? cells : 0;
+	case HG_CLASSIFIER_RUNS:
+		return is_inside(image, c->cells, chunks) &&
+				       is_inside(image, c->runs, runs)
+			       ? chunks + runs
+			       : 0;
+	default:
+		return 0;
+	}
+}
+
 int image_classifier_info(const struct image *image, uint32_t line, uint32_t n_peers,
 			  struct classifier_info *ret)
 {
@@ -113,12 +134,11 @@ int image_classifier_info(const struct image *image, uint32_t line, uint32_t n_p
 	if (line == 0 || !is_inside(image, line, sizeof(*c)))
 		return -ENOENT;
 	c = (const struct hg_classifier *)(image->lines + line);
-	cells = (size_t)c->n_rows * c->n_columns * sizeof(uint32_t);
+	if (c->n_columns > HG_MAX_COLUMNS)
+		return -ENOENT;
 	keys = keys_size(image, c->keys);
-	if (c->kind != HG_CLASSIFIER_MATRIX || keys == 0 ||
-	    (size_t)c->n_rows * c->n_columns > HG_MAX_CELLS ||
-	    !is_inside(image, c->rows, n_peers * 4UL) ||
-	    !is_inside(image, c->cells, cells) ||
+	cells = cells_size(image, c);
+	if (keys == 0 || cells == 0 || !is_inside(image, c->rows, n_peers * 4UL) ||
 	    !is_inside(image, c->clauses, (size_t)c->n_clauses * HG_LINE))
 		return -ENOENT;
 	*ret = (struct classifier_info){

@@ -12,6 +12,12 @@
  *          byte. A slot is a column, or with HG_KEY_BLOCK the number of a block. The
  *          key is the destination port for TCP and UDP, type << 8 | code for ICMP and
  *          ICMPv6, 0 for the rest.
+ *          That is HG_CLASSIFIER_MATRIX. Where it would be large, rows are cut into chunks
+ *          of 32 columns (HG_CLASSIFIER_RUNS), and neighbours of equal cell are one run:
+ *
+ *   chunk = cells[row * chunks of a row + column / 32]
+ *   cell  = chunk.bits ? runs[chunk.cell + bits set at 1 .. column % 32] : chunk.cell
+ *
  *          A cell is a verdict word, or with HG_CELL_CLAUSES the number of the first
  *          of a run of struct hg_clause, tried in order: the first whose extra
  *          conditions hold answers. A run ends with HG_CLAUSE_LAST, which is not
@@ -34,21 +40,41 @@
 enum { HG_ORPHAN_TCP, HG_ORPHAN_UDP, HG_ORPHAN_ICMP, HG_ORPHAN_ICMPV6 };
 
 #define HG_CLASSIFIER_MATRIX 1
+#define HG_CLASSIFIER_RUNS   2
+
+#define HG_CHUNK_COLUMNS 32
+
+/* HG_CLASSIFIER_RUNS: 8 a line. */
+struct hg_chunk {
+	__u32 bits; /* bit i: column i differs from column i - 1; bit 0 is never set */
+	__u32 cell; /* bits 0: the cell of all; else the number of the first in 'runs' */
+};
+HG_SIZE(struct hg_chunk, 8);
 
 struct hg_classifier {
 	__u32 kind;  /* HG_CLASSIFIER_* */
 	__u32 rows;  /* line: __u32 a peer, 16 a line */
 	__u32 keys;  /* line: block i at keys + 8 * i */
-	__u32 cells; /* line: __u32 a cell, 16 a line */
+	__u32 cells; /* line: __u32 a cell, 16 a line; or struct hg_chunk, 8 a line */
 	__u32 n_rows;
 	__u32 n_columns;
 	__u32 clauses; /* line: struct hg_clause, one a line */
 	__u32 n_clauses;
 	__u16 orphan[4]; /* columns, by HG_ORPHAN_* */
 	__u32 n_rules;   /* rules that were compiled in, for show */
-	__u32 zero[5];
+	__u32 runs;      /* line: __u32 a run, 16 a line */
+	__u32 n_runs;
+	__u32 zero[3];
 };
 HG_SIZE(struct hg_classifier, HG_LINE);
+
+/* How many bits of 'x' are set; BPF has no instruction for it. */
+static inline __attribute__((always_inline)) __u32 hg_ones(__u32 x)
+{
+	x -= x >> 1 & 0x55555555U;
+	x = (x & 0x33333333U) + (x >> 2 & 0x33333333U);
+	return ((x + (x >> 4)) & 0x0f0f0f0fU) * 0x01010101U >> 24;
+}
 
 #define HG_CLAUSE_LAST    1 /* answers without looking */
 #define HG_CLAUSE_PORTS   2 /* the source port must lie in first .. last */

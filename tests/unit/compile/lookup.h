@@ -183,6 +183,25 @@ static inline uint32_t lookup_column(const struct image *image,
 	return slot;
 }
 
+static inline uint32_t lookup_answer(const struct image *image,
+				     const struct hg_classifier *c, uint32_t row,
+				     uint32_t column)
+{
+	const struct hg_chunk *chunk = (const void *)(image->lines + c->cells);
+	uint32_t at;
+
+	if (c->kind == HG_CLASSIFIER_MATRIX)
+		return lookup_word(image, c->cells,
+				   (uint64_t)row * c->n_columns + column);
+	chunk += (uint64_t)row * ((c->n_columns + 31) / 32) + column / 32;
+	at = chunk->cell;
+	if (chunk->bits == 0)
+		return at;
+	for (uint32_t i = 1; i <= column % 32; i++)
+		at += chunk->bits >> i & 1;
+	return lookup_word(image, c->runs, at);
+}
+
 /* The cell that answers, clauses resolved with the other end and the source port. */
 static inline uint32_t lookup_cell(const struct image *image, uint32_t line,
 				   uint32_t peer, uint32_t proto, uint32_t key,
@@ -191,8 +210,7 @@ static inline uint32_t lookup_cell(const struct image *image, uint32_t line,
 	const struct hg_classifier *c = (const void *)(image->lines + line);
 	uint32_t row = lookup_word(image, c->rows, peer);
 	uint32_t column = lookup_column(image, c, proto, key);
-	uint32_t cell =
-		lookup_word(image, c->cells, (uint64_t)row * c->n_columns + column);
+	uint32_t cell = lookup_answer(image, c, row, column);
 	const struct hg_clause *clause;
 
 	if (!(cell & HG_CELL_CLAUSES))
