@@ -31,7 +31,7 @@ WARN   := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla 
 CPPFLAGS += -isystem /usr/include/libnl3 -D_GNU_SOURCE -DHG_VERSION='"$(VERSION)"' -Iagent -Iinclude -I. -I$(O)
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu17 $(WARN) $(SANFLAGS)
-BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	  -Iinclude -Ibpf -I/usr/include/$(MULTI)
 
 # ---- what is built from what: a layer is a folder of agent/ ----

@@ -82,13 +82,16 @@ struct hg_flow4 {
 };
 HG_SIZE(struct hg_flow4, 64);
 
+/* Ports and 'created' lie as far behind the state as in IPv4, so that code which holds only
+ * the state finds them. */
 struct hg_flow6 {
 	struct hg_key6 key;
 	struct hg_state state;
-	struct hg_addr nat_saddr, nat_daddr;
+	__u32 zero[2];
 	__be16 nat_sport, nat_dport;
 	__u32 created;
-	__u32 zero[4];
+	struct hg_addr nat_saddr, nat_daddr;
+	__u32 zero2[2];
 };
 HG_SIZE(struct hg_flow6, 128);
 

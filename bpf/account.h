@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+#pragma once
+
+/* account: counters and events; the only exit.
+ *
+ * In       The result of the steps: 0 or -HG_DROP_*.
+ * Out      hg_stats, hg_hits, hg_events.
+ * Result   The same result; the door turns it into a verdict of its own kind.
+ * Cost     One per-CPU line for a frame that passes, two for one that is dropped. A frame
+ *          is counted exactly once: nothing else writes hg_stats.
+ */
+#include "image.h"
+
+HG_RODATA __u32 hg_hits_half =
+	512; /* half of hg_hits: one for each parity of the epoch */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HG_SLOTS);
+	__type(key, __u32);
+	__type(value, struct hg_counters);
+} hg_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} hg_hits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} hg_events SEC(".maps");
+
+/* A rule has decided. Not atomic: the counter is this CPU's, and an interrupt between
+ * its two halves costs one hit. */
+static __always_inline void account_hit(const struct pkt *pkt, __u32 rule)
+{
+	__u32 i = rule + (pkt->epoch & 1 ? hg_hits_half : 0);
+	__u64 *hits;
+
+	if (!pkt->commit || rule == 0 || rule >= hg_hits_half)
+		return;
+	hits = bpf_map_lookup_elem(&hg_hits, &i);
+	if (hits)
+		(*hits)++;
+}
+
+static __always_inline void account_event(const struct pkt *pkt, struct hg_counters *c,
+					  __u32 kind, int reason)
+{
+	struct hg_event *e = bpf_ringbuf_reserve(&hg_events, sizeof(*e), 0);
+
+	if (!e) {
+		c->events_lost++;
+		return;
+	}
+	e->ktime = bpf_ktime_get_ns();
+	e->kind = kind;
+	e->ifindex = pkt->ifindex;
+	e->epoch = pkt->epoch;
+	e->rule = pkt->rule;
+	e->reason = reason;
+	e->len = pkt->len > 0xffff ? 0xffff : pkt->len;
+	e->door = pkt->door;
+	e->tcp_flags = pkt->tcp_flags;
+	e->icmp = pkt->key;
+	e->tuple = pkt->tuple;
+	bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline int account(const struct pkt *pkt, int result, int is_answer)
+{
+	__u32 slot = pkt->slot, reason = -result;
+	struct hg_counters *c;
+
+	if (!pkt->commit)
+		return result;
+	c = bpf_map_lookup_elem(&hg_stats, &slot);
+	if (!c)
+		return result;
+	if (result == 0) {
+		c->passed++;
+		c->passed_bytes += pkt->frame_len;
+		if (is_answer)
+			c->answered++;
+		if (pkt->is_exempt)
+			c->exempt++;
+		return result;
+	}
+	c->dropped[reason < HG_DROPS ? reason : HG_DROP_INTERNAL]++;
+	c->dropped_bytes += pkt->frame_len;
+	if (pkt->monitor)
+		account_event(pkt, c, HG_EVENT_DROP, reason);
+	return result;
+}

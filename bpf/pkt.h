@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+#pragma once
+
+/* pkt: all that a step may know of the packet in hand.
+ *
+ * In       Zeroed by the program.
+ * Out      parse.h fills what is read from the frame, flow.h and decide.h the rest.
+ * Cost     Lives in registers and the stack of one program; never stored.
+ */
+#include <hg/event.h>
+#include <hg/flow.h>
+#include <hg/image.h>
+
+/* What the frame is. */
+enum { PKT_IP, PKT_ARP, PKT_ND, PKT_LINK };
+
+/* pkt.frag: FIRST and LATER share a datagram id; an ORPHAN's ports are unknown. */
+enum { FRAG_NONE, FRAG_FIRST, FRAG_LATER, FRAG_ORPHAN };
+
+#define TCP_FIN 1
+#define TCP_SYN 2
+#define TCP_RST 4
+#define TCP_ACK 16
+
+/* The bytes of a frame; 'data' to 'end' is what can be read directly. */
+struct frame {
+	void *data, *end;
+	__u32 len;  /* of the whole frame */
+	__u32 segs; /* wire packets that it stands for, at least 1 */
+	__u32 ifindex;
+	void *ctx; /* of the program, for helpers */
+	int is_xdp;
+};
+
+/* One end of a packet, as the class of its address says. */
+struct end {
+	__u32 peer, interface, subnet, exempt;
+};
+
+struct pkt {
+	struct hg_tuple tuple;
+	__u32 base; /* first line of the image in force */
+	__u32 epoch;
+	__u32 now;    /* ticks */
+	__u32 device; /* id */
+	__u32 slot;
+	__u32 len;      /* of the IP packet */
+	__u32 seq, ack; /* TCP, host order */
+	__u32 frag_id;
+	__u32 room; /* from l4 to the end of the IP packet */
+	__u32 segs;
+	__u32 frame_len;
+	__u32 ifindex;
+	__u32 rule;        /* that decided, 0 none */
+	__u32 hop;         /* device id to switch to */
+	__u16 l3, l4;      /* offsets in the frame */
+	__u16 frag_offset; /* in units of 8 bytes */
+	__u16 key;         /* of classifiers: destination port, or type << 8 | code */
+	__u8 tcp_flags;
+	__u8 kind;     /* PKT_* */
+	__u8 frag;     /* FRAG_* */
+	__u8 door;     /* HG_DOOR_* */
+	__u8 has_key;  /* the tuple can name a flow */
+	__u8 opens;    /* and this packet may open it */
+	__u8 is_error; /* ICMP error that quotes a packet */
+	__u8 is_cut;   /* parse met the end of the readable bytes, not of the frame */
+	__u8 monitor;
+	__u8 commit; /* 0: explain; constant in every program */
+	__u8 is_exempt;
+	__u8 is_xdp;
+	__u8 tracked;
+};
+
+/* What the slow path knows besides; per CPU, see scratch.h. */
+struct ends {
+	struct end src, dst;    /* by address */
+	__u32 sender, receiver; /* interface ids, 0 nobody */
+	__u32 sender_subnet, receiver_subnet;
+	__u32 own; /* the device's interface */
+	__u32 role;
+	__u32 vpc;
+};
+
+static __always_inline struct hg_addr addr_load(const void *p, int family)
+{
+	const __be32 *w = p;
+	struct hg_addr a = { .w = { w[0] } };
+
+	if (family == HG_FAMILY_6) {
+		a.w[1] = w[1];
+		a.w[2] = w[2];
+		a.w[3] = w[3];
+	}
+	return a;
+}
+
+static __always_inline int addr_equal(const struct hg_addr *a, const struct hg_addr *b)
+{
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
+		 (a->w[3] ^ b->w[3]));
+}
