@@ -113,10 +113,7 @@ static void list_put(const struct field *f, void *object, void *items, size_t n)
 static void object_read(struct reader *r, const struct field *f, struct at at,
 			void *object)
 {
-	void *inner = field_at(f, object);
-
-	if (fields_read(r, f->fields, at, inner) && f->after)
-		f->after(r, at, inner);
+	fields_read(r, f->fields, at, field_at(f, object));
 }
 
 static void object_preset(const struct field *f, void *object)

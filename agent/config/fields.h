@@ -46,7 +46,7 @@ struct field {
 	enum noun noun;               /* of a reference */
 	const struct field *fields;   /* of an object, or of the objects of a list */
 	size_t size;                  /* of one element; of a choice: 1 bool, else int */
-	void (*after)(struct reader *r, struct at at, void *element);
+	void (*after)(struct reader *r, struct at at, void *element); /* of a list */
 	const char *help;
 };
 

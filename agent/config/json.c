@@ -30,7 +30,7 @@
 #include "config/scan.h"
 
 #define INTEGER_MAX 9007199254740992.0 /* 2^53 */
-#define PRINTED_MAX 1000000000000000U /* 10^15 */
+#define PRINTED_MAX 1000000000000000U  /* 10^15 */
 
 /* Beside cJSON's own type bits, of which it looks at the low ten: this is a struct root. */
 #define IS_ROOT (1 << 16)

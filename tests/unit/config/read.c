@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "tests/lib/tap.h"
 
-static char dir[] = "/tmp/hg-read-XXXXXX";
+static char dir[32];
 
 /* The first complaint, without the directory in front; NULL without any. */
 static char *said(const char *path, int *ret_status)
@@ -54,10 +54,12 @@ static void files_make(void)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (!mkdtemp(dir) || chdir(dir) < 0)
+	snprintf(dir, sizeof(dir), "/tmp/hg-read-%d", (int)getpid());
+	if (mkdir(dir, 0700) < 0 || chdir(dir) < 0)
 		bail("%s: %s", dir, strerror(errno));
 	put("good.json", "{ \"headgate\": 1 }");
 	put("empty.json", "");
+	put("secret.json", "");
 	put("large.json", "{ \"headgate\": 1 }");
 	put("fifo-list.json",
 	    "{ \"headgate\": 1, \"prefix_lists\": { \"a\": { \"file\": \"fifo\" } } }");
@@ -70,7 +72,7 @@ static void files_make(void)
 		bail("truncate: %s", strerror(errno));
 	if (mkfifo("fifo", 0600) < 0 || mkdir("none", 0700) < 0 ||
 	    mkdir("odd", 0700) < 0 || mkdir("odd/sub.json", 0700) < 0 ||
-	    symlink("loop.json", "loop.json") < 0)
+	    mkdir("closed", 0700) < 0 || symlink("loop.json", "loop.json") < 0)
 		bail("%s: %s", dir, strerror(errno));
 	put("odd/good.json", "{ \"headgate\": 1 }");
 	put("odd/bad.json", "{");
@@ -87,11 +89,13 @@ static void files_remove(void)
 		"fifo-list.json", "large-list.json", "large.list",
 		"fifo",           "socket",          "odd/good.json",
 		"odd/bad.json",   "odd/ignored.txt", "loop.json",
+		"secret.json",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		unlink(names[i]);
 	rmdir("odd/sub.json");
+	rmdir("closed");
 	rmdir("odd");
 	rmdir("none");
 	rmdir(dir);
@@ -144,6 +148,29 @@ static void test_files(void)
 							"is 134217728"),
 			   "%s: %s", files[i].says, got);
 	}
+}
+
+/* Root may read everything: be nobody for a moment. */
+static void test_unreadable(void)
+{
+	_cleanup_free_ char *file = NULL, *closed = NULL, *path = NULL, *below = NULL;
+	bool is_root = geteuid() == 0;
+	int status;
+
+	if (asprintf(&path, "%s/secret.json", dir) < 0 ||
+	    asprintf(&below, "%s/closed", dir) < 0)
+		bail("no memory");
+	if (chmod(dir, 0755) < 0 || chmod(path, 0) < 0 || chmod(below, 0) < 0 ||
+	    (is_root && seteuid(65534) < 0))
+		bail("%s: %s", dir, strerror(errno));
+	file = said(path, &status);
+	is_str(file, "secret.json: cannot be opened: Permission denied",
+	       "a file that may not be read is complained of");
+	closed = said(below, &status);
+	is_str(closed, "closed: cannot be read: Permission denied",
+	       "a directory that may not be read is complained of");
+	if (is_root && seteuid(0) < 0)
+		bail("seteuid: %s", strerror(errno));
 }
 
 static void test_odd(void)
@@ -250,6 +277,7 @@ int main(void)
 {
 	files_make();
 	test_files();
+	test_unreadable();
 	test_odd();
 	files_remove();
 	test_limits();
