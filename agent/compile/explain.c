@@ -341,18 +341,18 @@ static void set_object(struct json *step, const struct image *image, uint32_t ob
 static const char *state_name(uint32_t state)
 {
 	static const char *const names[HG_STATES] = {
-		[HG_STATE_SYN_SENT] = "SYN_SENT",
-		[HG_STATE_SYN_RECV] = "SYN_RECV",
-		[HG_STATE_ESTABLISHED] = "ESTABLISHED",
-		[HG_STATE_CLOSING] = "CLOSING",
-		[HG_STATE_UDP] = "UDP",
-		[HG_STATE_UDP_REPLIED] = "UDP_REPLIED",
-		[HG_STATE_UDP_AGAIN] = "UDP_AGAIN",
-		[HG_STATE_UDP_STREAM] = "UDP_STREAM",
-		[HG_STATE_ICMP] = "ICMP",
-		[HG_STATE_ICMP_REPLIED] = "ICMP_REPLIED",
-		[HG_STATE_OTHER] = "OTHER",
-		[HG_STATE_OTHER_REPLIED] = "OTHER_REPLIED",
+		[HG_STATE_SYN_SENT] = "syn_sent",
+		[HG_STATE_SYN_RECV] = "syn_recv",
+		[HG_STATE_ESTABLISHED] = "established",
+		[HG_STATE_CLOSING] = "closing",
+		[HG_STATE_UDP] = "udp",
+		[HG_STATE_UDP_REPLIED] = "udp_replied",
+		[HG_STATE_UDP_AGAIN] = "udp_again",
+		[HG_STATE_UDP_STREAM] = "udp_stream",
+		[HG_STATE_ICMP] = "icmp",
+		[HG_STATE_ICMP_REPLIED] = "icmp_replied",
+		[HG_STATE_OTHER] = "other",
+		[HG_STATE_OTHER_REPLIED] = "other_replied",
 	};
 
 	return state < HG_STATES ? names[state] : NULL;

@@ -151,7 +151,7 @@ struct json *question_json(const struct question *q)
 }
 
 /* What a question is refused for, without the pointer: it came from options. */
-static enum exit_code say_refusal(struct diag *diag, int error)
+static enum exit_code say_refusal(const struct question *q, struct diag *diag, int error)
 {
 	size_t n;
 	const struct complaint *list = diag_list(diag, &n);
@@ -160,7 +160,7 @@ static enum exit_code say_refusal(struct diag *diag, int error)
 		fprintf(stderr, "headgate explain: %s\n", list[i].text);
 	if (n == 0)
 		fprintf(stderr, "headgate explain: %s\n", strerror(-error));
-	else if (!*list[0].pointer)
+	else if (!*list[0].pointer && !q->in)
 		fprintf(stderr, "--in DEVICE names it.\n");
 	return error == -ENOMEM ? EXIT_REFUSED : EXIT_USAGE;
 }
@@ -200,12 +200,15 @@ static enum exit_code ask_agent(const struct cli *cli, const struct question *q,
 		return r;
 	if (!view_text(answer, "verdict")) {
 		const struct json *first = json_first(json_get(answer, "complaints"));
-		const char *text = view_text(first, "text");
+		const char *text = view_text(first, "text"),
+			   *at = view_text(first, "pointer");
 
 		if (!text)
 			text = view_text(answer, "title");
 		fprintf(stderr, "headgate explain: %s\n",
 			text ? text : "the agent has no answer");
+		if (at && !*at && !q->in)
+			fprintf(stderr, "--in DEVICE names it.\n");
 		return EXIT_USAGE;
 	}
 	*ret = TAKE(answer);
@@ -233,7 +236,7 @@ static enum exit_code ask(const struct cli *cli, const struct question *q,
 	if (r != EXIT_YES)
 		return r == EXIT_NO ? EXIT_USAGE : r; /* 1 would read as "dropped" */
 	if (e < 0)
-		return say_refusal(diag, e);
+		return say_refusal(q, diag, e);
 	if (judge)
 		say_assumed(judge);
 	if (!cli_flag(cli, "return") || !explain_is_allowed(*forward))
@@ -243,7 +246,7 @@ static enum exit_code ask(const struct cli *cli, const struct question *q,
 	if (r != EXIT_YES)
 		return r == EXIT_NO ? EXIT_USAGE : r;
 	e = judge_ask_return(judge, q, diag, back);
-	return e < 0 ? say_refusal(diag, e) : EXIT_YES;
+	return e < 0 ? say_refusal(q, diag, e) : EXIT_YES;
 }
 
 static enum exit_code explain_one(const struct cli *cli)

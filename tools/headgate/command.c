@@ -46,19 +46,16 @@ const struct command commands[] = {
 		.name = "check",
 		.args = "FILE...",
 		.help = "validate rule files",
-		.about = ABOUT("Reads every FILE as a rule set of its own; a directory "
-			       "is one rule set, merged "
-			       "from its *.json. All complaints are printed in one run, "
-			       "on standard output, as "
-			       "file:line:col: /json/pointer: sentence. Warnings are "
-			       "about what is allowed but "
-			       "hardly meant: rules that can never match, rules in the "
-			       "shadow of others, objects "
-			       "that nothing uses.",
-			       "A good rule set is also compiled, and the last line says "
-			       "what it would cost. No "
-			       "agent is asked and nothing is changed.",
-			       "Exit code 1 when there are errors."),
+		.about = ABOUT(
+			"Reads every FILE as a rule set of its own; a directory is one "
+			"rule set, merged from its *.json. All complaints are printed in "
+			"one run, on standard output, as file:line:col: /json/pointer: "
+			"sentence. Warnings are about what is allowed but hardly meant: "
+			"rules that can never match, rules in the shadow of others, "
+			"objects that nothing uses.",
+			"A good rule set is also compiled, and the last line says what "
+			"it would cost. No agent is asked and nothing is changed.",
+			"Exit code 1 when there are errors."),
 		.examples = EXAMPLES("headgate check /etc/headgate/rules.json",
 				     "headgate check --strict rules.d/"),
 		.options =
@@ -72,8 +69,7 @@ const struct command commands[] = {
 		.args = "FILE",
 		.help = "show what apply would change",
 		.about = ABOUT("Compares FILE with the rule set in force, object by "
-			       "object: + is new, - "
-			       "goes, ~ changes. Nothing is changed.",
+			       "object: + is new, - goes, ~ changes. Nothing is changed.",
 			       "Exit code 0: the same; 1: there are changes, or FILE has "
 			       "errors."),
 		.examples = EXAMPLES("headgate plan rules.json",
@@ -90,22 +86,19 @@ const struct command commands[] = {
 		.name = "apply",
 		.args = "FILE",
 		.help = "put a rule set in force",
-		.about = ABOUT("Validates and compiles FILE, loads it, and switches to "
-			       "it at once for all "
-			       "packets. Prefix list files are sent along. When the "
-			       "command has returned every "
-			       "packet meets the new rules; when anything is wrong "
-			       "nothing has changed.",
-			       "With --confirm-within the previous rule set comes back "
-			       "by itself unless "
-			       "\"headgate confirm\" is typed in time: a mistake cannot "
-			       "lock you out for long."),
+		.about = ABOUT(
+			"Validates and compiles FILE, loads it, and switches to it at "
+			"once for all packets. Prefix list files are sent along. When "
+			"the command has returned every packet meets the new rules; when "
+			"anything is wrong nothing has changed.",
+			"With --confirm-within the previous rule set comes back by "
+			"itself unless \"headgate confirm\" is typed in time: a mistake "
+			"cannot lock you out for long."),
 		.examples = EXAMPLES("headgate apply rules.json",
 				     "headgate apply --confirm-within 60s rules.json"),
-		.options = OPTIONS(
-			{ "confirm-within", 0, "TIME",
-			  "Put the previous rule set back unless confirmed within TIME: "
-			  "60, 60s, 5m, 2h; at most 24h." }),
+		.options = OPTIONS({ "confirm-within", 0, "TIME",
+				     "Put the previous rule set back unless confirmed "
+				     "within TIME: 60, 60s, 5m, 2h; at most 24h." }),
 		.kind = ARGUMENT_FILE,
 		.min_args = 1,
 		.max_args = 1,
@@ -123,9 +116,8 @@ const struct command commands[] = {
 		.args = "[VERSION]",
 		.help = "put an earlier rule set back",
 		.about = ABOUT("Makes a new version with the document of VERSION, or of "
-			       "the version "
-			       "before the current one. \"headgate history\" lists the "
-			       "versions."),
+			       "the version before the current one. \"headgate history\" "
+			       "lists the versions."),
 		.kind = ARGUMENT_OTHER,
 		.max_args = 1,
 		.run = cmd_rollback,
@@ -142,10 +134,10 @@ const struct command commands[] = {
 		.name = "show",
 		.args = "NOUN [NAME]",
 		.help = "show what is in force, with hit counters",
-		.about = ABOUT("With a NAME, only the object of that name.",
-			       "Hits count judgements, that is new connections, "
-			       "untracked and refused "
-			       "packets, not the packets of tracked connections."),
+		.about = ABOUT(
+			"With a NAME, only the object of that name.",
+			"Hits count judgements, that is new connections, untracked and "
+			"refused packets, not the packets of tracked connections."),
 		.examples = EXAMPLES("headgate show nacls edge", "headgate show rules 7",
 				     "headgate show devices --json"),
 		.kind = ARGUMENT_WORD,
@@ -169,20 +161,16 @@ const struct command commands[] = {
 		.name = "explain",
 		.args = "--from ADDR[:PORT] --to ADDR[:PORT]",
 		.help = "say what would happen to a packet, and by which rule",
-		.about = ABOUT("Judges one packet, stage by stage. With an agent the "
-			       "loaded program itself "
-			       "judges; nothing is counted and no connection is touched. "
-			       "With --config a rule "
-			       "file is judged by without an agent, by the same code "
-			       "compiled for this program.",
-			       "Exit code 0: allowed; 1: dropped. With --packets: 0 when "
-			       "every line was judged, "
-			       "2 when a line could not be read.",
-			       "A line of --packets is one JSON object with the keys "
-			       "from, from_port, to, "
-			       "to_port, protocol, icmp_type, icmp_code, in and "
-			       "tcp_flags; answers are JSON, one "
-			       "a line in the same order."),
+		.about = ABOUT(
+			"Judges one packet, stage by stage. With an agent the loaded "
+			"program itself judges; nothing is counted and no connection is "
+			"touched. With --config a rule file is the law and no agent is "
+			"asked: the same code, compiled for this program, judges.",
+			"Exit code 0: allowed; 1: dropped. With --packets: 0 when every "
+			"line was judged, 2 when a line could not be read.",
+			"A line of --packets is one JSON object with the keys from, "
+			"from_port, to, to_port, protocol, icmp_type, icmp_code, in and "
+			"tcp_flags; answers are JSON, one a line in the same order."),
 		.examples = EXAMPLES("headgate explain --from 10.0.0.9 --to "
 				     "10.0.1.10:443 --protocol tcp",
 				     "headgate explain --config rules.json --from "
@@ -193,8 +181,7 @@ const struct command commands[] = {
 		.options = OPTIONS(
 			{ "from", 0, "ADDR[:PORT]",
 			  "Who sends; an IPv6 address with a port is [ADDR]:PORT. "
-			  "Without a port an "
-			  "ephemeral one is taken." },
+			  "Without a port an ephemeral one is taken." },
 			{ "to", 0, "ADDR[:PORT]", "To whom." },
 			{ "protocol", 'p', "P",
 			  "tcp, udp, icmp, icmpv6 or a number. Default: tcp." },
@@ -215,9 +202,9 @@ const struct command commands[] = {
 		.name = "flows",
 		.args = "",
 		.help = "list tracked connections",
-		.about = ABOUT("One line a connection, in no order; the source is "
-			       "whoever opened it. "
-			       "Packets and bytes are of both directions."),
+		.about =
+			ABOUT("One line a connection, in no order; the source is whoever "
+			      "opened it. Packets and bytes are of both directions."),
 		.examples = EXAMPLES("headgate flows --to 10.0.1.0/24 --port 443",
 				     "headgate flows --state established --watch"),
 		.options = OPTIONS(
@@ -237,8 +224,7 @@ const struct command commands[] = {
 		.args = "",
 		.help = "show counters: packets, bytes, drops by reason",
 		.about = ABOUT("Every frame is counted exactly once: received is passed "
-			       "and dropped. "
-			       "Counters live as long as the data plane."),
+			       "and dropped. Counters live as long as the data plane."),
 		.options = OPTIONS(
 			{ "watch", 'w', NULL,
 			  "Again every interval, with rates, until interrupted." },
@@ -249,9 +235,9 @@ const struct command commands[] = {
 		.name = "monitor",
 		.args = "",
 		.help = "print events as they happen",
-		.about = ABOUT("Drops with reason and rule, connections that open, "
-			       "rule-set and device "
-			       "changes; one line an event, until interrupted."),
+		.about = ABOUT(
+			"Drops with reason and rule, connections that open, rule-set and "
+			"device changes; one line an event, until interrupted."),
 		.options = OPTIONS({ "drops", 0, NULL, "Drops only." }),
 		.run = cmd_monitor,
 	},
@@ -259,9 +245,9 @@ const struct command commands[] = {
 		.name = "schema",
 		.args = "",
 		.help = "print the JSON Schema of a rule set",
-		.about = ABOUT("JSON Schema 2020-12, made from the tables that check "
-			       "reads by. Editors "
-			       "can complete and check rule files with it."),
+		.about = ABOUT(
+			"JSON Schema 2020-12, made from the tables that check reads by. "
+			"Editors can complete and check rule files with it."),
 		.run = cmd_schema,
 	},
 	{
@@ -276,8 +262,7 @@ const struct command commands[] = {
 		.args = "SHELL",
 		.help = "print a completion script",
 		.about = ABOUT("For bash, put it where bash-completion looks; for zsh, "
-			       "in a file _headgate "
-			       "in $fpath; for fish, in "
+			       "in a file _headgate in $fpath; for fish, in "
 			       "~/.config/fish/completions/headgate.fish."),
 		.examples = EXAMPLES(
 			"headgate completion bash > /etc/bash_completion.d/headgate"),

@@ -297,7 +297,7 @@ static void test_flow_and_exempt(void)
 	_cleanup_free_ char *got = answer(&q, &t);
 
 	ok(strstr(got, "{'stage':'flow','object':null,'rule':null,'result':'allow',"
-		       "'state':'ESTABLISHED'}") != NULL,
+		       "'state':'established'}") != NULL,
 	   "a tracked connection is a step with its state");
 	ok(strstr(got, "'next_hop':null") != NULL,
 	   "what goes to the kernel has no next hop");
