@@ -134,6 +134,15 @@ static void write_nacl_direction(struct writer *w, const char *name)
 		free(text);
 		rule[k] = rule[left - 1];
 	}
+	/* Often enough, what no rule has caught passes: else nothing would ever flow. */
+	if (dice_chance(d, 55))
+		fprintf(out,
+			"%s\n      { \"rule\": %u, \"action\": \"allow\", \"protocol\": "
+			"\"all\", "
+			"\"cidr\": \"0.0.0.0/0\" },\n      { \"rule\": %u, \"action\": "
+			"\"allow\", "
+			"\"protocol\": \"all\", \"cidr\": \"::/0\" }",
+			n ? "," : "", number + 1000, number + 1001);
 	fputs("]", out);
 }
 
@@ -231,7 +240,7 @@ static void write_group(struct writer *w, const char *name, int vpc)
 
 		w->n_seen = 0;
 		fprintf(w->out, "%s\n    \"%s\": [", k ? "," : "", directions[k]);
-		if (dice_chance(d, k ? 50 : 20)) {
+		if (dice_chance(d, k ? 55 : 30)) {
 			is_news(w, "\"protocol\": \"all\"", "0.0.0.0/0");
 			is_news(w, "\"protocol\": \"all\"", "::/0");
 			fprintf(w->out,
