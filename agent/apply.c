@@ -371,12 +371,14 @@ static int flows_fit(struct agent *a, const struct model *m, struct diag *diag,
 		r = dataplane_resize(a->dp, m->settings.max_flows);
 		return r < 0 ? refuse(ret_refusal, 502, r, "%s", dataplane_error()) : 0;
 	}
+	/* More room than was asked for is no harm. */
 	dataplane_flows4(a->dp, &n_sets);
-	diag_add(diag, DIAG_WARNING, "", 0, 0, "/settings/max_flows",
-		 "the flow table has room for %u connections and keeps that size until "
-		 "it is "
-		 "made anew (headgated --detach-all)",
-		 n_sets);
+	if (n_sets < m->settings.max_flows)
+		diag_add(diag, DIAG_WARNING, "", 0, 0, "/settings/max_flows",
+			 "the flow table has room for %u connections and keeps that size "
+			 "until "
+			 "it is made anew (headgated --detach-all)",
+			 n_sets);
 	return 0;
 }
 

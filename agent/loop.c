@@ -170,6 +170,8 @@ static int timer_add(struct loop *l, uint64_t usec, sd_event_time_handler_t hand
 	if (r < 0)
 		return r;
 	*ret = source;
+	/* The loop owns it, as it owns the sources that are not named. */
+	sd_event_source_set_floating(source, true);
 	return sd_event_source_set_enabled(source, is_on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
@@ -204,15 +206,8 @@ static int sources_add(struct loop *l)
 
 static int loop_start(struct loop *l)
 {
-	sigset_t signals;
 	int r;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	r = stream_new(l->agent, &l->stream);
 	if (r < 0) {
 		log_error("cannot read events of the packet path: %s", strerror(-r));
@@ -231,6 +226,18 @@ static int loop_start(struct loop *l)
 	if (r < 0)
 		log_error("cannot wait for events: %s", strerror(-r));
 	return r;
+}
+
+void loop_hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 enum exit_code loop_run(struct agent *a)

@@ -10,4 +10,6 @@
  */
 #include "agent.h"
 
+/* Before anything else: signals of the start wait for the loop. */
+void loop_hold_signals(void);
 enum exit_code loop_run(struct agent *a);

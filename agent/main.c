@@ -81,6 +81,7 @@ static enum exit_code serve(const struct options *options)
 	struct agent *a = NULL;
 	enum exit_code code;
 
+	loop_hold_signals();
 	code = agent_new(options, &a);
 	if (code == EXIT_YES)
 		code = loop_run(a);

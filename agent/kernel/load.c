@@ -32,17 +32,36 @@
 #define IMAGE_LINES_FIRST 32768U /* 2 MiB, until a rule set asks for more */
 #define RULES_FIRST       4096U
 
-static char verifier_tail[512];
+/* What libbpf said of a load: its first complaint and the end of the verifier's log. */
+static char load_said[160], verifier_said[400];
+
+static void said_keep(char *line)
+{
+	char *end = strstr(line, "\n-- END PROG LOAD LOG --");
+	size_t n;
+
+	if (!end) {
+		if (!load_said[0])
+			snprintf(load_said, sizeof(load_said), "%s", line);
+		return;
+	}
+	*end = '\0';
+	n = strlen(line);
+	snprintf(verifier_said, sizeof(verifier_said), "%s",
+		 line + (n < sizeof(verifier_said) ? 0 : n - sizeof(verifier_said) + 1));
+	log_debug("verifier: %s", verifier_said);
+}
 
 static int libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[512];
+	char *line = NULL;
 
-	if (level == LIBBPF_DEBUG)
+	if (level == LIBBPF_DEBUG || vasprintf(&line, format, args) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	snprintf(verifier_tail, sizeof(verifier_tail), "%s", line);
-	log_debug("libbpf: %s", line);
+	log_debug("%.200s", line);
+	line[strcspn(line, "\r")] = '\0';
+	said_keep(line);
+	free(line);
 	return 0;
 }
 
@@ -53,6 +72,16 @@ static uint32_t round_up_pow2(uint32_t n)
 	while (p < n && p < 1U << 31)
 		p <<= 1;
 	return p;
+}
+
+/* Larger maps leave an eighth or less unused, and are not made anew for every line more. */
+static uint32_t round_up_image(uint32_t n)
+{
+	uint32_t step = round_up_pow2(n) / 16;
+
+	if (step < IMAGE_LINES_FIRST)
+		step = IMAGE_LINES_FIRST;
+	return (n + step - 1) / step * step;
 }
 
 static void mapping_done(struct mapping *m)
@@ -123,15 +152,17 @@ static int load_failed(int r)
 	else
 		error_set("the kernel cannot load the data plane (%s): Linux 6.1 or "
 			  "later is "
-			  "needed; last words: %.300s",
-			  why, verifier_tail);
+			  "needed; %s%s%s",
+			  why, load_said, verifier_said[0] ? "; the verifier: " : "",
+			  verifier_said);
 	return r == -EACCES || r == -EINVAL ? -EOPNOTSUPP : r;
 }
 
 /* Pinned and adopted: all but constants and what a program only uses while it runs. */
 static bool map_is_kept(const struct bpf_map *map)
 {
-	return !bpf_map__is_internal(map) && strcmp(bpf_map__name(map), "hg_scratch") != 0;
+	return !bpf_map__is_internal(map) &&
+	       strcmp(bpf_map__name(map), "hg_scratch") != 0;
 }
 
 struct sizes {
@@ -148,6 +179,7 @@ static int object_load(const struct meta *meta, const struct sizes *sizes,
 	struct bpf_map *map;
 	int r;
 
+	load_said[0] = verifier_said[0] = '\0';
 	libbpf_set_print(libbpf_print);
 	skel = headgate_bpf__open();
 	if (!skel)
@@ -511,7 +543,7 @@ int plane_grow(struct dataplane *dp, uint32_t n_image_lines, uint32_t n_rules)
 {
 	struct sizes sizes = {
 		.n_image_lines = n_image_lines > dp->n_image_lines
-					 ? round_up_pow2(n_image_lines)
+					 ? round_up_image(n_image_lines)
 					 : 0,
 		.n_hits = n_rules > dp->hits_half ? 2 * round_up_pow2(n_rules) : 0,
 	};
