@@ -73,6 +73,10 @@ $(O)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # ---- the packet path ----
+# On the host too; its byte arithmetic is the kernel's dialect.
+$(O)/agent/compile/eval.o: CFLAGS += -Wno-pointer-arith -Wno-sign-compare -Wno-unused-parameter -Wno-unknown-pragmas
+$(O)/agent/compile/eval.o: CPPFLAGS += -Ibpf
+
 $(O)/headgate.bpf.o: bpf/headgate.bpf.c
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D)

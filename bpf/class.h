@@ -21,8 +21,8 @@ HG_GLOBAL int class_find(const struct pkt *pkt, __u32 vpc, const struct hg_addr 
 	if (!pkt || !addr || !ret)
 		return 0;
 	*ret = (struct end){};
-	h = image_header(pkt);
-	v = h ? image_record(pkt, h->vpcs, vpc) : NULL;
+	h = header_find(pkt);
+	v = h ? table_record(pkt, h->vpcs, vpc) : NULL;
 	if (!v)
 		return 0;
 	id = pkt->tuple.family == HG_FAMILY_6 ? trie_find6(pkt, v->trie6, addr)

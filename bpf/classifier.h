@@ -48,22 +48,22 @@ static __always_inline __u32 classifier_cell(const struct pkt *pkt,
 					     const struct hg_classifier *c, __u32 peer,
 					     __u32 column)
 {
-	__u32 row = image_word(pkt, c->rows, peer);
+	__u32 row = image_word(pkt, c->rows, peer), chunks, i, before;
 	const struct hg_chunk *chunk;
-	__u32 at;
 
 	if (c->kind == HG_CLASSIFIER_MATRIX)
 		return image_word(pkt, c->cells, row * c->n_columns + column);
-	at = row * ((c->n_columns + HG_CHUNK_COLUMNS - 1) / HG_CHUNK_COLUMNS) +
-	     column / HG_CHUNK_COLUMNS;
-	chunk = image_line(pkt, c->cells + (at >> 3));
+	chunks = (c->n_columns + HG_CHUNK_COLUMNS - 1) / HG_CHUNK_COLUMNS;
+	i = row * chunks + column / HG_CHUNK_COLUMNS;
+	chunk = image_line(pkt, c->cells + (i >> 3));
 	if (!chunk)
 		return 0;
-	chunk += at & 7;
+	chunk += i & 7;
 	if (!chunk->bits)
 		return chunk->cell;
-	return image_word(pkt, c->runs,
-			  chunk->cell + hg_ones(chunk->bits << (31 - (column & 31))));
+	/* Bits 1 to column % 32; bit 0 is never set. */
+	before = chunk->bits & ((2U << column % HG_CHUNK_COLUMNS) - 1);
+	return image_word(pkt, c->runs, chunk->cell + hg_ones(before));
 }
 
 /* Of groups: 'key' may be that of the opposite direction. */

@@ -145,7 +145,7 @@ static __always_inline int decide_exempt(const struct pkt *pkt, const struct end
 
 static __always_inline int decide_may_open(const struct pkt *pkt)
 {
-	const struct header *h = image_header(pkt);
+	const struct header *h = header_find(pkt);
 
 	if (!pkt->has_key || is_multicast(&pkt->tuple.daddr, pkt->tuple.family) ||
 	    is_broadcast(&pkt->tuple.daddr, pkt->tuple.family))
@@ -212,7 +212,7 @@ HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl)
 	if (!s || !fl)
 		return 0;
 	pkt = &s->pkt;
-	h = image_header(pkt);
+	h = header_find(pkt);
 	if (!h)
 		return 0;
 	life = READ_ONCE(fl->state.life);

@@ -58,7 +58,7 @@ static __always_inline __u32 image_byte(const struct pkt *pkt, __u32 line, __u32
 }
 
 /* A record of one line, by id. */
-static __always_inline void *image_record(const struct pkt *pkt, struct hg_table table,
+static __always_inline void *table_record(const struct pkt *pkt, struct hg_table table,
 					  __u32 id)
 {
 	return id < table.n ? image_line(pkt, table.line + id) : NULL;
@@ -76,7 +76,7 @@ _Static_assert(__builtin_offsetof(struct hg_header, vpcs) ==
 		       __builtin_offsetof(struct header, vpcs),
 	       "struct header is not the first line of struct hg_header");
 
-static __always_inline const struct header *image_header(const struct pkt *pkt)
+static __always_inline const struct header *header_find(const struct pkt *pkt)
 {
 	return image_line(pkt, 0);
 }
@@ -93,24 +93,24 @@ _Static_assert(__builtin_offsetof(struct hg_header, timeouts) == HG_LINE,
 
 static __always_inline struct hg_device *image_device(const struct pkt *pkt, __u32 id)
 {
-	const struct header *h = image_header(pkt);
+	const struct header *h = header_find(pkt);
 
-	return h ? image_record(pkt, h->devices, id) : NULL;
+	return h ? table_record(pkt, h->devices, id) : NULL;
 }
 
 /* The interface 'id', NULL for 0: nobody. */
 static __always_inline const struct hg_interface *image_interface(const struct pkt *pkt,
 								  __u32 id)
 {
-	const struct header *h = image_header(pkt);
+	const struct header *h = header_find(pkt);
 
-	return h && id ? image_record(pkt, h->interfaces, id) : NULL;
+	return h && id ? table_record(pkt, h->interfaces, id) : NULL;
 }
 
 static __always_inline const struct hg_subnet *image_subnet(const struct pkt *pkt,
 							    __u32 id)
 {
-	const struct header *h = image_header(pkt);
+	const struct header *h = header_find(pkt);
 
-	return h && id ? image_record(pkt, h->subnets, id) : NULL;
+	return h && id ? table_record(pkt, h->subnets, id) : NULL;
 }

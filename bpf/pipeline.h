@@ -119,7 +119,7 @@ static __always_inline int pipeline_judge(struct frame *f, struct scratch *s, in
 					  int *ret_answer)
 {
 	struct pkt *pkt = &s->pkt;
-	const struct header *h = image_header(pkt);
+	const struct header *h = header_find(pkt);
 	const struct hg_port *port;
 	struct hg_device *d;
 
@@ -130,7 +130,7 @@ static __always_inline int pipeline_judge(struct frame *f, struct scratch *s, in
 		return -HG_DROP_UNKNOWN_DEVICE;
 	pkt->device = port->device;
 	pkt->slot = port->slot;
-	d = image_record(pkt, h->devices, port->device);
+	d = table_record(pkt, h->devices, port->device);
 	if (!d)
 		return -HG_DROP_INTERNAL;
 	return pipeline_device(f, s, d, r, ret_answer);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compile/eval.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "bpf/pipeline.h"
+
+#define EVAL_HZ	   100
+#define EVAL_START 1000 /* seconds: ticks of 0 mean 'free' in hg_frags */
+
+struct eval {
+	struct hg_line *lines;
+	size_t n_lines;
+	struct hg_control control;
+	struct hg_set4 *flows4;
+	struct hg_set6 *flows6;
+	uint32_t n_flow_sets;
+	struct hg_lock *locks;
+	struct hg_frag_set *frags;
+	struct hg_counters *stats;
+	uint64_t *hits;
+	uint32_t n_hits;
+	struct hg_trace trace;
+	struct scratch scratch[2];
+};
+
+/* The live words that agent/kernel would write: device 'id' has ifindex 'id'. */
+static void bring_up(struct hg_line *lines)
+{
+	const struct hg_header *h = (const struct hg_header *)lines;
+	struct hg_port *ports = (struct hg_port *)(lines + h->ports.line);
+
+	for (uint32_t id = 1; id < h->devices.n; id++) {
+		struct hg_device *d = (struct hg_device *)(lines + h->devices.line + id);
+		struct hg_port *p = ports + (size_t)(id & (h->ports.n - 1)) * 4;
+
+		while (p->ifindex)
+			p++;
+		*p = (struct hg_port){ .ifindex = id, .device = id, .slot = 1 };
+		d->ifindex = id;
+		d->mtu = 1500;
+		memcpy(d->mac, "\x02\x00\x00\x00\x00\x01", 6);
+		memcpy(d->peer, "\x02\x00\x00\x00\x00\x02", 6);
+	}
+}
+
+static int take_image(struct eval *e, const struct image *image)
+{
+	_cleanup_free_ uint64_t *hits = NULL;
+	const struct hg_header *h = image_header(image);
+	struct hg_line *lines;
+	size_t n_hits = 2 * ((size_t)h->n_rules + 1);
+
+	if (posix_memalign((void **)&lines, HG_LINE, image->n_lines * HG_LINE))
+		return -1;
+	hits = calloc(n_hits, sizeof(*hits));
+	if (!hits) {
+		free(lines);
+		return -1;
+	}
+	memcpy(lines, image->lines, image->n_lines * HG_LINE);
+	bring_up(lines);
+	free(e->lines);
+	free(e->hits);
+	e->lines = lines;
+	e->n_lines = image->n_lines;
+	e->hits = TAKE(hits);
+	e->n_hits = n_hits;
+	e->control.word = ((e->control.word >> 32) + 1) << 32;
+	return 0;
+}
+
+struct eval *eval_new(const struct image *image, uint32_t n_flow_sets)
+{
+	struct eval *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->n_flow_sets = n_flow_sets;
+	e->flows4 = calloc(n_flow_sets, sizeof(*e->flows4));
+	e->flows6 = calloc(n_flow_sets, sizeof(*e->flows6));
+	e->locks = calloc(HG_LOCKS, sizeof(*e->locks));
+	e->frags = calloc(HG_FRAG_SETS, sizeof(*e->frags));
+	e->stats = calloc(2, sizeof(*e->stats));
+	if (!e->flows4 || !e->flows6 || !e->locks || !e->frags || !e->stats ||
+	    take_image(e, image)) {
+		eval_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void eval_free(struct eval *e)
+{
+	if (!e)
+		return;
+	free(e->lines);
+	free(e->flows4);
+	free(e->flows6);
+	free(e->locks);
+	free(e->frags);
+	free(e->stats);
+	free(e->hits);
+	free(e);
+}
+
+void eval_switch(struct eval *e, const struct image *image)
+{
+	/* Without memory the old image stays, as in the agent. */
+	(void)take_image(e, image);
+}
+
+/* Makes 'e' the memory of the maps. */
+static void use(struct eval *e, uint32_t now)
+{
+	const struct host_map maps[] = {
+		{ &hg_control, (uint8_t *)&e->control, sizeof(e->control), 1 },
+		{ &hg_image, (uint8_t *)e->lines, HG_LINE, e->n_lines },
+		{ &hg_scratch, (uint8_t *)e->scratch, sizeof(e->scratch[0]), 2 },
+		{ &hg_flows4, (uint8_t *)e->flows4, sizeof(*e->flows4), e->n_flow_sets },
+		{ &hg_flows6, (uint8_t *)e->flows6, sizeof(*e->flows6), e->n_flow_sets },
+		{ &hg_locks, (uint8_t *)e->locks, sizeof(*e->locks), HG_LOCKS },
+		{ &hg_frags, (uint8_t *)e->frags, sizeof(*e->frags), HG_FRAG_SETS },
+		{ &hg_stats, (uint8_t *)e->stats, sizeof(*e->stats), 2 },
+		{ &hg_hits, (uint8_t *)e->hits, sizeof(*e->hits), e->n_hits },
+		{ &hg_trace, (uint8_t *)&e->trace, sizeof(e->trace), 1 },
+		{},
+	};
+	_Static_assert(ARRAY_SIZE(maps) <= HOST_MAPS, "more maps than host.h has room for");
+
+	memcpy(host.maps, maps, sizeof(maps));
+	host.ticks = ((uint64_t)now + EVAL_START) * EVAL_HZ;
+	hg_hz = EVAL_HZ;
+	hg_flow_mask = e->n_flow_sets - 1;
+	hg_hits_half = e->n_hits / 2;
+}
+
+struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8_t *frame,
+			   size_t size, uint32_t now)
+{
+	struct host_frame ctx = { .data = frame, .size = size };
+	struct frame f = { .data = frame,
+			   .end = frame + size,
+			   .len = size,
+			   .segs = 1,
+			   .ifindex = device,
+			   .ctx = &ctx };
+	struct scratch *s;
+	int is_answer = 0, r;
+
+	use(e, now);
+	s = pipeline_enter(door, 1);
+	r = pipeline_parse(&f, &s->pkt);
+	r = account(&s->pkt, pipeline_judge(&f, s, r, &is_answer), is_answer);
+	return (struct verdict){ .allow = r == 0,
+				 .reason = -r,
+				 .hop = r ? 0 : s->pkt.hop,
+				 .is_answer = r == 0 && is_answer };
+}
+
+void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t *frame,
+		  size_t size, uint32_t now, struct hg_trace *ret)
+{
+	/* Nothing is stored into a frame that is only explained. */
+	struct host_frame ctx = { .data = (uint8_t *)(uintptr_t)frame, .size = size };
+	struct frame f = { .data = ctx.data,
+			   .end = ctx.data + size,
+			   .len = size,
+			   .segs = 1,
+			   .ifindex = device,
+			   .ctx = &ctx };
+	int is_answer = 0;
+
+	use(e, now);
+	e->trace = (struct hg_trace){ .device = device, .door = door };
+	pipeline_explain(&f, pipeline_enter(HG_DOOR_IN, 0), &e->trace, &is_answer);
+	*ret = e->trace;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* host: what bpf/ calls, on the host: maps of plain memory and a clock that is told.
+ *
+ * Shape    A map is an array of values; a look-up beyond it is NULL, as in the kernel.
+ *          'host' holds them all; eval.c fills it in for the evaluation in hand.
+ * Units    Ticks of the clock.
+ * Owner    eval.c, the only file that includes the packet path.
+ * Errors   There is no ring buffer: events count as lost.
+ */
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SEC(name)	  __attribute__((unused))
+#define __uint(name, val) int(*name)[val]
+#define __type(name, val) typeof(val) *name
+#define __noinline	  __attribute__((noinline))
+
+enum {
+	BPF_MAP_TYPE_ARRAY = 1,
+	BPF_MAP_TYPE_PERCPU_ARRAY,
+	BPF_MAP_TYPE_RINGBUF,
+	BPF_F_MMAPABLE,
+};
+
+#define bpf_htons(x) htons(x)
+#define bpf_ntohs(x) ntohs(x)
+#define bpf_htonl(x) htonl(x)
+#define bpf_ntohl(x) ntohl(x)
+
+#define HOST_MAPS 12
+
+struct host_map {
+	const void *map;
+	uint8_t *values;
+	size_t size, n; /* of a value; values */
+};
+
+/* A frame as a program's context. */
+struct host_frame {
+	uint8_t *data;
+	size_t size;
+};
+
+static struct {
+	struct host_map maps[HOST_MAPS];
+	uint64_t ticks;
+} host;
+
+static void *bpf_map_lookup_elem(const void *map, const void *key)
+{
+	uint32_t i;
+
+	memcpy(&i, key, sizeof(i));
+	for (const struct host_map *m = host.maps; m->map; m++)
+		if (m->map == map)
+			return i < m->n ? m->values + i * m->size : NULL;
+	return NULL;
+}
+
+static inline uint64_t bpf_jiffies64(void)
+{
+	return host.ticks;
+}
+
+static inline uint64_t bpf_ktime_get_ns(void)
+{
+	return 0;
+}
+
+static inline void *bpf_ringbuf_reserve(const void *map, size_t size, uint64_t flags)
+{
+	(void)map;
+	(void)size;
+	(void)flags;
+	return NULL;
+}
+
+static inline void bpf_ringbuf_submit(void *p, uint64_t flags)
+{
+	(void)p;
+	(void)flags;
+}
+
+static inline long bpf_skb_store_bytes(void *ctx, uint32_t off, const void *from,
+				       uint32_t size, uint64_t flags)
+{
+	struct host_frame *f = ctx;
+
+	(void)flags;
+	if (off > f->size || size > f->size - off)
+		return -1;
+	memcpy(f->data + off, from, size);
+	return 0;
+}
+
+static inline long bpf_xdp_store_bytes(void *ctx, uint32_t off, const void *from,
+				       uint32_t size)
+{
+	return bpf_skb_store_bytes(ctx, off, from, size, 0);
+}
