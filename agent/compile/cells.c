@@ -18,7 +18,8 @@
 
 /* A matrix up to this stays one: 64 KiB are in the cache, and runs cost a load more. */
 #define MATRIX_CELLS 16384
-/* Merging asks for all cells to be written anew; beyond this columns stay as they are. */
+/* Merging asks for all cells to be written anew, so it has to pay: beyond so many cells,
+ * or when fewer than a quarter of the columns go, they stay as they are. */
 #define MERGE_CELLS (1UL << 24)
 
 struct sum {
@@ -114,7 +115,8 @@ static int columns_merge(const struct matrix *x, uint32_t *map, uint32_t *first,
 	}
 	*ret_n = (uint32_t)pool_size(&distinct);
 	pool_done(&distinct);
-	if (r < 0 || x->n_rows * *ret_n <= MERGE_CELLS)
+	if (r < 0 || x->n_rows * x->columns.n <= MATRIX_CELLS ||
+	    (x->n_rows * *ret_n <= MERGE_CELLS && *ret_n <= x->columns.n / 4 * 3))
 		return r;
 	for (uint32_t c = 0; c < x->columns.n; c++)
 		map[c] = first[c] = c;
@@ -131,8 +133,9 @@ struct writer {
 	VEC(struct hg_clause) clauses;
 	uint32_t *of_list; /* number of the first clause + 1 */
 	struct pool runs;
-	struct hg_chunk *known; /* by chunk id, where columns were not merged */
+	struct hg_chunk *known; /* by chunk id */
 	bool *is_known;
+	bool *is_varied; /* by place in a row: 'known' cannot be used */
 };
 
 static uint32_t cell_of_rank(const struct plan *p, uint32_t rank)
@@ -174,27 +177,35 @@ static int list_write(struct writer *w, uint32_t list)
 	return 0;
 }
 
-static int cell_make(struct writer *w, size_t row, uint32_t column, uint32_t *ret_cell)
+static int cell_of_code(struct writer *w, uint32_t code, uint32_t *ret_cell)
 {
-	const struct matrix *x = w->x;
-	uint32_t code = matrix_code(x, row, column),
-		 n_ranks = (uint32_t)x->p->items.n + 1;
-	uint32_t family = x->families.items[row] == 6 ? 2 : 1;
-	int r;
+	uint32_t n_ranks = (uint32_t)w->x->p->items.n + 1;
 
 	if (code < n_ranks) {
-		*ret_cell = cell_of_rank(x->p, code);
-		if (code < n_ranks - 1 && x->untracked[column] & family)
-			*ret_cell |= HG_CELL_UNTRACKED;
+		*ret_cell = cell_of_rank(w->x->p, code);
 		return 0;
 	}
 	if (!w->of_list[code - n_ranks]) {
-		r = list_write(w, code - n_ranks);
+		int r = list_write(w, code - n_ranks);
+
 		if (r < 0)
 			return r;
 	}
 	*ret_cell = (w->of_list[code - n_ranks] - 1) | HG_CELL_CLAUSES;
 	return 0;
+}
+
+static int cell_make(struct writer *w, size_t row, uint32_t column, uint32_t *ret_cell)
+{
+	const struct matrix *x = w->x;
+	uint32_t code = matrix_code(x, row, column);
+	int r = cell_of_code(w, code, ret_cell);
+
+	/* Only groups have untracked columns, and lists are only in NACLs. */
+	if (code < x->p->items.n &&
+	    x->untracked[column] & (x->families.items[row] == 6 ? 2 : 1))
+		*ret_cell |= HG_CELL_UNTRACKED;
+	return r;
 }
 
 static int matrix_cells(struct writer *w, struct hg_classifier *head)
@@ -212,48 +223,79 @@ static int matrix_cells(struct writer *w, struct hg_classifier *head)
 	return r;
 }
 
-/* The chunk of 'row' that begins with merged column 'from'. */
-static int chunk_make(struct writer *w, size_t row, uint32_t from, struct hg_chunk *ret)
+static int chunk_encode(struct writer *w, const uint32_t *cells, uint32_t n,
+			struct hg_chunk *ret)
 {
-	uint32_t runs[CHUNK], n = 0, bits = 0, cell, id;
+	uint32_t runs[CHUNK] = { cells[0] }, n_runs = 1, id;
 	int r;
 
-	for (uint32_t i = 0; i < CHUNK && from + i < w->n_columns; i++) {
-		r = cell_make(w, row, w->first[from + i], &cell);
-		if (r < 0)
-			return r;
-		if (n && runs[n - 1] == cell)
+	ret->bits = 0;
+	for (uint32_t i = 1; i < n; i++) {
+		if (cells[i] == cells[i - 1])
 			continue;
-		bits |= n ? 1U << i : 0;
-		runs[n++] = cell;
+		ret->bits |= 1U << i;
+		runs[n_runs++] = cells[i];
 	}
-	*ret = (struct hg_chunk){ bits, runs[0] };
-	if (bits == 0)
+	ret->cell = runs[0];
+	if (ret->bits == 0)
 		return 0;
-	r = pool_put(&w->runs, runs, n, &id);
+	r = pool_put(&w->runs, runs, n_runs, &id);
 	if (r == 0)
 		ret->cell = (uint32_t)w->runs.items.items[id].off;
 	return r;
 }
 
-/* A chunk that was not merged and knows no untracked columns is the same in every row. */
+/* Place 'i' of 'row', one column after another. */
+static int chunk_make(struct writer *w, size_t row, uint32_t i, struct hg_chunk *ret)
+{
+	uint32_t cells[CHUNK], n = 0;
+
+	for (uint32_t c = i * CHUNK; n < CHUNK && c < w->n_columns; c++, n++) {
+		int r = cell_make(w, row, w->first[c], &cells[n]);
+
+		if (r < 0)
+			return r;
+	}
+	return chunk_encode(w, cells, n, ret);
+}
+
+/* Where columns were not merged and none is untracked, equal chunks of codes become equal
+ * chunks of cells, whatever the row. */
 static int chunk_find(struct writer *w, size_t row, uint32_t i, struct hg_chunk *ret)
 {
 	const struct matrix *x = w->x;
-	uint32_t id;
+	uint32_t id = x->rows[row * x->n_chunks + i], cells[CHUNK];
 	int r;
 
-	if (w->n_columns < x->columns.n || x->p->untracked.n)
-		return chunk_make(w, row, i * CHUNK, ret);
-	id = x->rows[row * x->n_chunks + i];
-	/* The last one is shorter, and may be the same chunk as a whole one. */
-	if (!w->is_known[id] || (i + 1) * CHUNK > w->n_columns) {
-		r = chunk_make(w, row, i * CHUNK, &w->known[id]);
+	if (w->is_varied[i])
+		return chunk_make(w, row, i, ret);
+	if (!w->is_known[id]) {
+		for (uint32_t k = 0; k < CHUNK; k++) {
+			r = cell_of_code(w, x->chunks.words[(size_t)id * CHUNK + k],
+					 &cells[k]);
+			if (r < 0)
+				return r;
+		}
+		r = chunk_encode(w, cells, CHUNK, &w->known[id]);
 		if (r < 0)
 			return r;
-		w->is_known[id] = (i + 1) * CHUNK <= w->n_columns;
+		w->is_known[id] = true;
 	}
 	*ret = w->known[id];
+	return 0;
+}
+
+static int known_init(struct writer *w, uint32_t n_chunks)
+{
+	const struct matrix *x = w->x;
+
+	w->known = calloc(pool_size(&x->chunks), sizeof(*w->known));
+	w->is_known = calloc(pool_size(&x->chunks), sizeof(*w->is_known));
+	w->is_varied = calloc(n_chunks, sizeof(*w->is_varied));
+	if (!w->known || !w->is_known || !w->is_varied)
+		return -ENOMEM;
+	for (uint32_t c = 0; c < w->n_columns; c++)
+		w->is_varied[c / CHUNK] |= w->n_columns < x->columns.n || x->untracked[c];
 	return 0;
 }
 
@@ -265,10 +307,8 @@ static int runs_cells(struct writer *w, struct hg_classifier *head)
 	_cleanup_free_ struct hg_chunk *chunks = malloc(n * sizeof(*chunks));
 	int r = chunks ? 0 : -ENOMEM;
 
-	w->known = calloc(pool_size(&w->x->chunks), sizeof(*w->known));
-	w->is_known = calloc(pool_size(&w->x->chunks), sizeof(*w->is_known));
-	if (!w->known || !w->is_known)
-		r = -ENOMEM;
+	if (r == 0)
+		r = known_init(w, n_chunks);
 	for (size_t row = 0; row < head->n_rows; row++)
 		for (uint32_t i = 0; i < n_chunks && r == 0; i++)
 			r = chunk_find(w, row, i, &chunks[at++]);
@@ -309,6 +349,7 @@ static int cells_write(struct matrix *x, const uint32_t *first,
 	pool_done(&w.runs);
 	free(w.known);
 	free(w.is_known);
+	free(w.is_varied);
 	return r;
 }
 
