@@ -278,8 +278,12 @@ static void test_exempt(void)
 		{ "fd00:ec2::/32", -1 },
 	};
 	const struct exempt *e = m->settings.exempt;
+	_cleanup_(model_freep) struct model *small =
+		model_of("'vpcs': {'v': {'cidrs': ['10.0.0.1/32']}}");
 	char buf[CIDR_TEXT];
 
+	is((long long)small->settings.n_exempt, 6,
+	   "a VPC too small for it has no DNS address");
 	is((long long)m->settings.n_exempt, ARRAY_SIZE(want) + 1,
 	   "the default list is whole");
 	ok(!e[0].has_address && e[0].protocol == 17 && e[0].n_ports == 1 &&
