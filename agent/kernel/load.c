@@ -29,8 +29,8 @@
 #include "headgate.skel.h"
 #include "kernel/plane.h"
 
-#define IMAGE_LINES_FIRST 32768U /* 2 MiB, until a rule set asks for more */
-#define RULES_FIRST       4096U
+#define IMAGE_LINES_FIRST 131072U /* 8 MiB: two images of some 15 VPCs each */
+#define RULES_FIRST       16384U
 
 /* What libbpf said of a load: its first complaint and the end of the verifier's log. */
 static char load_said[160], verifier_said[400];
