@@ -73,8 +73,9 @@ $(O)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # ---- the packet path ----
-# On the host too; its byte arithmetic is the kernel's dialect.
-$(O)/agent/compile/eval.o: CFLAGS += -Wno-pointer-arith -Wno-sign-compare -Wno-unused-parameter -Wno-unknown-pragmas
+# On the host too; its byte arithmetic is the kernel's dialect, and headers lie where the wire put them.
+$(O)/agent/compile/eval.o: CFLAGS += -Wno-pointer-arith -Wno-sign-compare -Wno-unused-parameter -Wno-unknown-pragmas \
+	-fno-sanitize=alignment
 $(O)/agent/compile/eval.o: CPPFLAGS += -Ibpf
 
 $(O)/headgate.bpf.o: bpf/headgate.bpf.c

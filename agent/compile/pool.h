@@ -36,7 +36,8 @@ void pool_done(struct pool *p);
 static inline const uint32_t *pool_get(const struct pool *p, uint32_t id, size_t *ret_n)
 {
 	*ret_n = p->items.items[id].n;
-	return p->words + p->items.items[id].off;
+	/* A pool of nothing but empty items has no words. */
+	return p->words ? p->words + p->items.items[id].off : NULL;
 }
 
 static inline size_t pool_size(const struct pool *p)
