@@ -377,15 +377,22 @@ struct flow_choice {
 	__u32 way, sure_way;
 };
 
+/* What an insertion works on. In memory that the verifier knows nothing of: on the stack it
+ * would follow every order in which four ways can be the best. */
+struct flow_work {
+	struct flow_seed seed;
+	struct flow_choice choice;
+};
+
 static __always_inline void flow_weigh(struct flow_choice *c, __u64 rank, __u32 way)
 {
-	if (rank > c->rank) {
-		c->rank = rank;
-		c->way = way;
+	if (rank > READ_ONCE(c->rank)) {
+		WRITE_ONCE(c->rank, rank);
+		WRITE_ONCE(c->way, way);
 	}
-	if (!(rank & RANK_OVER) && rank > c->sure) {
-		c->sure = rank;
-		c->sure_way = way;
+	if (!(rank & RANK_OVER) && rank > READ_ONCE(c->sure)) {
+		WRITE_ONCE(c->sure, rank);
+		WRITE_ONCE(c->sure_way, way);
 	}
 }
 
@@ -414,18 +421,19 @@ static __always_inline int flow_choose(struct flow_choice *c, const struct flow 
 
 /* Inserts 't', or finds it. Returns where: set * 4 + way + 1; FLOW_FULL when the set holds
  * protected flows only, FLOW_LOCKED when its lock was not to be had. */
-HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, const struct flow_seed *seed,
-			     __u32 now)
+HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, __u32 now)
 {
-	struct flow_choice c = {};
+	struct flow_choice *c;
 	union flow_key4 k;
 	struct hg_set4 *set;
 	__u64 hash;
 	__u32 i;
 	int verdict;
 
-	if (!t || !seed)
+	if (!t || !work)
 		return FLOW_LOCKED;
+	c = &work->choice;
+	*c = (struct flow_choice){};
 	flow_key4(t, &k);
 	hash = flow_hash4(&k);
 	i = FLOW_SET(hash);
@@ -438,35 +446,36 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, const struct flow_seed *s
 		__u32 way = (FLOW_HOME(hash) + n) & 3;
 		const struct hg_flow4 *e = &set->way[way];
 
-		flow_weigh(&c, flow_rank(FLOW4(e), flow_differs4(e, &k), now), way);
+		flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, &k), now), way);
 	}
-	verdict = flow_choose(&c, FLOW4(&set->way[c.way & 3]), HG_FAMILY_4, now);
+	verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4, now);
 	if (verdict == FLOW_TAKE) {
-		struct hg_flow4 *e = &set->way[c.way & 3];
+		struct hg_flow4 *e = &set->way[c->way & 3];
 		__u64 *w = (__u64 *)&e->key;
 
-		if (!(c.rank & RANK_FREE))
+		if (!(c->rank & RANK_FREE))
 			flow_forget(FLOW4(e), HG_FAMILY_4);
-		flow_fill(FLOW4(e), seed, now);
+		flow_fill(FLOW4(e), &work->seed, now);
 		WRITE_ONCE(w[0], k.w[0]);
 		__sync_lock_test_and_set(&w[1], k.w[1]);
 	}
 	flow_unlock(i);
-	return verdict ? i * HG_WAYS + (c.way & 3) + 1 : FLOW_FULL;
+	return verdict ? i * HG_WAYS + (c->way & 3) + 1 : FLOW_FULL;
 }
 
-HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, const struct flow_seed *seed,
-			     __u32 now)
+HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, __u32 now)
 {
-	struct flow_choice c = {};
+	struct flow_choice *c;
 	union flow_key6 k;
 	struct hg_set6 *set;
 	__u64 hash;
 	__u32 i;
 	int verdict;
 
-	if (!t || !seed)
+	if (!t || !work)
 		return FLOW_LOCKED;
+	c = &work->choice;
+	*c = (struct flow_choice){};
 	flow_key6(t, &k);
 	hash = flow_hash6(&k);
 	i = FLOW_SET(hash);
@@ -479,16 +488,16 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, const struct flow_seed *s
 		__u32 way = (FLOW_HOME(hash) + n) & 3;
 		const struct hg_flow6 *e = &set->way[way];
 
-		flow_weigh(&c, flow_rank(FLOW6(e), flow_differs6(e, &k), now), way);
+		flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, &k), now), way);
 	}
-	verdict = flow_choose(&c, FLOW6(&set->way[c.way & 3]), HG_FAMILY_6, now);
+	verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6, now);
 	if (verdict == FLOW_TAKE) {
-		struct hg_flow6 *e = &set->way[c.way & 3];
+		struct hg_flow6 *e = &set->way[c->way & 3];
 		__u64 *w = (__u64 *)&e->key;
 
-		if (!(c.rank & RANK_FREE))
+		if (!(c->rank & RANK_FREE))
 			flow_forget(FLOW6(e), HG_FAMILY_6);
-		flow_fill(FLOW6(e), seed, now);
+		flow_fill(FLOW6(e), &work->seed, now);
 		WRITE_ONCE(w[0], k.w[0]);
 		WRITE_ONCE(w[1], k.w[1]);
 		WRITE_ONCE(w[2], k.w[2]);
@@ -496,12 +505,12 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, const struct flow_seed *s
 		__sync_lock_test_and_set(&w[4], k.w[4]);
 	}
 	flow_unlock(i);
-	return verdict ? i * HG_WAYS + (c.way & 3) + 1 : FLOW_FULL;
+	return verdict ? i * HG_WAYS + (c->way & 3) + 1 : FLOW_FULL;
 }
 
-static __always_inline __u32 flow_insert(const struct hg_tuple *t,
-					 const struct flow_seed *seed, __u32 now)
+static __always_inline __u32 flow_insert(const struct hg_tuple *t, struct flow_work *work,
+					 __u32 now)
 {
-	return t->family == HG_FAMILY_6 ? flow_insert6(t, seed, now)
-					: flow_insert4(t, seed, now);
+	return t->family == HG_FAMILY_6 ? flow_insert6(t, work, now)
+					: flow_insert4(t, work, now);
 }

@@ -34,17 +34,17 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
-	s->seed = (struct flow_seed){ .epoch = pkt->epoch,
-				      .life = life | flags << 24,
-				      .path = path,
-				      .packets = pkt->segs,
-				      .bytes = pkt->len,
-				      .created = pkt->now };
-	here_at = flow_insert(&pkt->tuple, &s->seed, pkt->now);
+	s->work.seed = (struct flow_seed){ .epoch = pkt->epoch,
+					   .life = life | flags << 24,
+					   .path = path,
+					   .packets = pkt->segs,
+					   .bytes = pkt->len,
+					   .created = pkt->now };
+	here_at = flow_insert(&pkt->tuple, &s->work, pkt->now);
 	if (here_at == FLOW_FULL || here_at == FLOW_LOCKED)
 		return open_failed(here_at);
-	s->seed = (struct flow_seed){ .life = life | open_flags_back(flags) << 24,
-				      .created = pkt->now };
+	s->work.seed = (struct flow_seed){ .life = life | open_flags_back(flags) << 24,
+					   .created = pkt->now };
 	s->back = (struct hg_tuple){ .saddr = pkt->tuple.daddr,
 				     .daddr = pkt->tuple.saddr,
 				     .sport = pkt->tuple.dport,
@@ -52,7 +52,7 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 				     .protocol = pkt->tuple.protocol,
 				     .family = pkt->tuple.family,
 				     .zone = pkt->tuple.zone };
-	there_at = flow_insert(&s->back, &s->seed, pkt->now);
+	there_at = flow_insert(&s->back, &s->work, pkt->now);
 	here = flow_at(here_at, pkt->tuple.family);
 	if (!here)
 		return -HG_DROP_INTERNAL;

@@ -14,7 +14,7 @@ struct scratch {
 	struct pkt pkt;
 	struct ends ends;
 	__u32 tracks; /* HG_FLOW_TRACK_* of the ends that would keep state */
-	struct flow_seed seed;
+	struct flow_work work;
 	struct hg_tuple back; /* the tuple of the other direction */
 	struct pkt quoted;    /* what an ICMP error is about */
 };
