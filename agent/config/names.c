@@ -89,14 +89,20 @@ static void slot_add(struct reader *r, enum noun noun, const char *name, struct 
 		r->is_short = true;
 }
 
-static void section_collect(struct reader *r, enum noun noun, const struct document *doc)
+static bool section_collect(struct reader *r, enum noun noun, const struct document *doc)
 {
 	struct at section = at_get((struct at){ doc, doc->root }, nouns[noun].key);
+	size_t n = r->slots[noun].n + json_size(section.json);
 	char buf[VALUE_TEXT];
 
 	if (section.json && !json_is_object(section.json)) {
 		complain_type(r, section, "an object of named objects");
-		return;
+		return true;
+	}
+	if (n > nouns[noun].max) {
+		complain(r, section, "%zu objects of this kind; the most is %zu", n,
+			 nouns[noun].max);
+		return false;
 	}
 	for (const struct json *j = json_first(section.json); j; j = json_next(j)) {
 		struct at at = { doc, j };
@@ -108,9 +114,7 @@ static void section_collect(struct reader *r, enum noun noun, const struct docum
 				     text_quote(json_key(j), buf), HG_MAX_NAME);
 		slot_add(r, noun, json_key(j), at, -1);
 	}
-	if (r->slots[noun].n > nouns[noun].max)
-		complain(r, section, "%zu objects of this kind; the most is %zu",
-			 r->slots[noun].n, nouns[noun].max);
+	return true;
 }
 
 static int compare_slots(const void *pa, const void *pb)
@@ -149,13 +153,14 @@ static void slots_check(struct reader *r, enum noun noun)
 	}
 }
 
-void names_collect(struct reader *r)
+bool names_collect(struct reader *r)
 {
 	static const struct at nowhere;
+	bool fits = true;
 
 	for (unsigned noun = 0; noun < NOUNS; noun++) {
 		for (size_t i = 0; i < r->documents.n; i++)
-			section_collect(r, noun, r->documents.items[i]);
+			fits &= section_collect(r, noun, r->documents.items[i]);
 		slots_sort(r, noun);
 		slots_check(r, noun);
 	}
@@ -174,6 +179,7 @@ void names_collect(struct reader *r)
 	}
 	slots_sort(r, NOUN_NACL);
 	slots_sort(r, NOUN_GROUP);
+	return fits;
 }
 
 static int slot_find(const struct reader *r, enum noun noun, const char *name, int vpc)

@@ -13,8 +13,8 @@
 
 /* Gathers the objects of all documents; those of a bad name or in two files are complained
  * of. Adds what is implicit: a VPC where there is none, a default NACL and group for each
- * VPC that names none of its own. */
-void names_collect(struct reader *r);
+ * VPC that names none of its own. False when there are too many of a noun to go on. */
+bool names_collect(struct reader *r);
 /* Looks up the links of one noun. */
 void links_check(struct reader *r, enum noun noun);
 /* The declared one, -1 without. */

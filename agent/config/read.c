@@ -178,7 +178,8 @@ static void rules_read(struct reader *r)
 			(struct at){ r->documents.items[0], r->documents.items[0]->root },
 			"\"headgate\": 1 is missing");
 	settings_read(r);
-	names_collect(r);
+	if (!names_collect(r))
+		return;
 	for (unsigned noun = 0; noun < NOUNS && !r->is_short; noun++)
 		objects_read(r, noun);
 	if (r->is_short)

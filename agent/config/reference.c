@@ -9,6 +9,7 @@
 
 #include "config/fields.h"
 #include "config/read.h"
+#include "config/scan.h"
 
 /* A bar would end the cell. */
 static void cell_print(FILE *out, const char *text)
@@ -124,7 +125,7 @@ static void intro_print(FILE *out)
 		"`tags` (at "
 		"most %d texts by name) are accepted in every object. A document has at "
 		"most %u "
-		"bytes and %d levels.\n\n"
+		"bytes %d values and %d levels.\n\n"
 		"CIDRs with host bits are read without them, with a warning. Ports and "
 		"ICMP types "
 		"are ignored, with a warning, where the protocol has none. A protocol is "

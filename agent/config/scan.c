@@ -335,6 +335,8 @@ static int scan_value(struct scanner *s, struct place *place)
 	place->column = column_of(s, s->at);
 	place->parent = parent ? parent->place : here;
 	place->index = parent ? parent->n - 1 : 0;
+	if (here == SCAN_VALUES_MAX)
+		return complain(s, s->at, "more than %d values", SCAN_VALUES_MAX);
 	if (!vec_push(&s->places, *place))
 		return -ENOMEM;
 	c = *s->at;

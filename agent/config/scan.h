@@ -12,13 +12,17 @@
  * Owner    scan_done() frees the places. 'text' is borrowed for the call.
  * Errors   -EINVAL with one complaint: the first thing that RFC 8259 does not allow, or
  *          invalid UTF-8, \u0000, a number of more than 63 characters (cJSON cuts there),
- *          nesting beyond HG_MAX_DEPTH. -ENOMEM.
+ *          nesting beyond HG_MAX_DEPTH, more than SCAN_VALUES_MAX values. -ENOMEM.
  * Source   RFC 8259, RFC 3629 section 4, RFC 6901.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/diag.h"
+
+/* A list of HG_MAX_ENTRIES objects with two members each, and room besides. A value costs
+ * some 130 bytes while a document is read. */
+#define SCAN_VALUES_MAX 4000000
 
 struct place {
 	uint32_t line, column;

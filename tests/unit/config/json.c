@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "config/scan.h"
 #include "tests/lib/tap.h"
 
 #define TEXT(s) s, sizeof(s) - 1
@@ -201,6 +202,21 @@ static void test_size(void)
 	       "a document is no larger");
 }
 
+static void test_values(void)
+{
+	size_t size = 2 * (size_t)SCAN_VALUES_MAX + 1;
+	_cleanup_free_ char *text = malloc(size), *many = NULL;
+
+	memset(text, '1', size);
+	for (size_t i = 2; i < size; i += 2)
+		text[i] = ',';
+	text[0] = '[';
+	text[size - 1] = ']';
+	many = complaint_of(text, size);
+	is_str(many, "j:1:8000000: /3999999: more than 4000000 values",
+	       "a document has so many values and no more");
+}
+
 static void test_places(void)
 {
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
@@ -303,6 +319,7 @@ int main(void)
 	}
 	test_depth();
 	test_size();
+	test_values();
 	test_places();
 	test_lenient();
 	test_reading();
