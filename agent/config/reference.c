@@ -112,29 +112,30 @@ static void later_print(FILE *out)
 
 static void intro_print(FILE *out)
 {
+	fputs("<!-- Generated from the tables in agent/config by "
+	      "build/tests/golden/check "
+	      "--accept. -->\n# The rule set\n\n",
+	      out);
 	fprintf(out,
-		"<!-- Generated from the tables in agent/config by "
-		"build/tests/golden/check --accept. "
-		"-->\n"
-		"# The rule set\n\n"
 		"One JSON document, or a directory of `*.json` whose objects are put "
-		"together. An "
-		"object's name is its key: 1 to %d characters of `A-Z a-z 0-9 . _ -`. A "
-		"reference "
-		"is that name, or `kind/name`. `description` (at most %d characters) and "
-		"`tags` (at "
-		"most %d texts by name) are accepted in every object. A document has at "
-		"most %u "
-		"bytes %d values and %d levels.\n\n"
-		"CIDRs with host bits are read without them, with a warning. Ports and "
-		"ICMP types "
-		"are ignored, with a warning, where the protocol has none. A protocol is "
-		"`all`, "
-		"`tcp`, `udp`, `icmp`, `icmpv6` or a number of 0 to 255; a port is "
-		"`443`, `\"443\"`, "
-		"`\"1024-65535\"` or a list of those.\n\n",
-		HG_MAX_NAME, HG_MAX_DESCRIPTION, HG_MAX_TAGS, HG_MAX_FILE_BYTES,
-		HG_MAX_DEPTH);
+		"together. "
+		"A document has at most %u bytes, %d values and %d levels. An object's "
+		"name is "
+		"its key: 1 to %d characters of `A-Z a-z 0-9 . _ -`. A reference is that "
+		"name, "
+		"or `kind/name`. `description` (at most %d characters) and `tags` (at "
+		"most %d "
+		"texts by name) are accepted in every object.\n\n",
+		HG_MAX_FILE_BYTES, SCAN_VALUES_MAX, HG_MAX_DEPTH, HG_MAX_NAME,
+		HG_MAX_DESCRIPTION, HG_MAX_TAGS);
+	fputs("CIDRs with host bits are read without them, with a warning. Ports and "
+	      "ICMP "
+	      "types are ignored, with a warning, where the protocol has none. A "
+	      "protocol is "
+	      "`all`, `tcp`, `udp`, `icmp`, `icmpv6` or a number of 0 to 255; a port is "
+	      "`443`, "
+	      "`\"443\"`, `\"1024-65535\"` or a list of those.\n\n",
+	      out);
 }
 
 char *config_reference(void)
