@@ -309,6 +309,49 @@ static void test_members(void)
 	model_free(m);
 }
 
+/* So many entries that some bucket of the IPv6 table is sure to spill as far as it may. */
+static void test_many(void)
+{
+	enum { N = 131000 };
+	char *text, print[ADDR_TEXT];
+	size_t size, wrong = 0;
+	FILE *f = open_memstream(&text, &size);
+	struct addr *all = calloc(N, sizeof(*all));
+	struct image *image;
+	struct model *m;
+
+	fprintf(f,
+		"{\"headgate\":1,\"vpcs\":{\"v\":{\"cidrs\":[\"10.0.0.0/8\"]}},"
+		"\"prefix_lists\":{\"l\":{\"max_entries\":%d,\"entries\":[",
+		N);
+	for (uint32_t i = 0; i < N; i++) {
+		all[i] = (struct addr){ 6, { 0x20, 1, 0x0d, 0xb8 } };
+		for (int k = 4; k < 16; k++)
+			all[i].bytes[k] = (uint8_t)dice(256);
+		fprintf(f, "%s\"%s/128\"", i ? "," : "", addr_print(&all[i], print));
+	}
+	fprintf(f,
+		"]}},\"network_acls\":{\"n\":{\"vpc\":\"v\",\"egress\":[],\"ingress\":["
+		"{\"rule\":1,\"action\":\"deny\",\"protocol\":\"all\","
+		"\"cidr\":\"prefix_list/l\"}]}},\"subnets\":{\"s\":{\"vpc\":\"v\","
+		"\"cidrs\":[\"10.0.0.0/24\"],\"network_acl\":\"n\"}}}");
+	fclose(f);
+	m = model_of(text);
+	free(text);
+	image = image_of(m);
+	for (uint32_t i = 0; i < N; i++) {
+		struct addr beside = addr_step(all[i], 1);
+
+		wrong += lookup_class(image, 1, &all[i])->peer == 0;
+		wrong += lookup_class(image, 1, &beside)->peer != 0;
+	}
+	is((long long)wrong, 0,
+	   "%d addresses of a list are found, their neighbours are not", N);
+	free(all);
+	image_free(image);
+	model_free(m);
+}
+
 int main(void)
 {
 	for (uint32_t i = 0; i < 12; i++)
@@ -316,5 +359,6 @@ int main(void)
 	test_exempt();
 	test_exempt_limit();
 	test_members();
+	test_many();
 	return done();
 }
