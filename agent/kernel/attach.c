@@ -21,7 +21,8 @@ struct attach {
 	char *pin_dir;
 	struct netlink *netlink;
 	int records;
-	struct devices now;  /* of the image in force */
+	struct devices now; /* of the image in force */
+	bool is_slot_used[HG_SLOTS];
 	struct devices next; /* between attach_begin() and attach_finish() */
 };
 
@@ -46,39 +47,60 @@ static struct attached *device_find(const struct devices *devices, const char *n
 
 /* ---- slots ---- */
 
-/* Gives a slot that nobody needs any more to another device; what it has counted so far
- * becomes the base that the newcomer does not answer for. */
-static int slot_take(struct attach *a, struct record *ret)
+/* A record of a device that is neither attached nor named any more. */
+static int idle_find(struct attach *a, struct record_named *ret)
 {
 	_cleanup_free_ struct record_named *list = NULL;
-	_cleanup_free_ bool *is_used = calloc(HG_SLOTS, sizeof(bool));
-	const struct record_named *idle = NULL;
 	size_t n;
 	int r;
 
-	if (!is_used)
-		return -ENOMEM;
 	r = records_list(a->records, &list, &n);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++) {
-		if (list[i].record.slot < HG_SLOTS)
-			is_used[list[i].record.slot] = true;
+	for (size_t i = 0; i < n; i++)
 		if (!list[i].record.doors && !device_find(&a->now, list[i].device) &&
-		    !device_find(&a->next, list[i].device))
-			idle = &list[i];
-	}
-	*ret = (struct record){};
-	for (uint32_t slot = 1; slot < HG_SLOTS; slot++)
-		if (!is_used[slot]) {
-			ret->slot = slot;
-			return dataplane_counters(a->dp, slot, &ret->base);
+		    !device_find(&a->next, list[i].device)) {
+			*ret = list[i];
+			return 0;
 		}
-	if (!idle)
-		return -ENOSPC;
-	ret->slot = idle->record.slot;
-	record_remove(a->records, idle->device);
-	return dataplane_counters(a->dp, ret->slot, &ret->base);
+	return -ENOSPC;
+}
+
+/* A free slot, or one that nobody needs any more; what it has counted so far becomes the
+ * base that the newcomer does not answer for. */
+static int slot_take(struct attach *a, struct record *ret)
+{
+	struct record_named idle;
+	uint32_t slot = 1;
+	int r;
+
+	while (slot < HG_SLOTS && a->is_slot_used[slot])
+		slot++;
+	if (slot == HG_SLOTS) {
+		r = idle_find(a, &idle);
+		if (r < 0)
+			return r;
+		slot = idle.record.slot;
+		record_remove(a->records, idle.device);
+	}
+	*ret = (struct record){ .slot = slot };
+	r = dataplane_counters(a->dp, slot, &ret->base);
+	if (r == 0)
+		a->is_slot_used[slot] = true;
+	return r;
+}
+
+static int slots_read(struct attach *a)
+{
+	_cleanup_free_ struct record_named *list = NULL;
+	size_t n;
+	int r;
+
+	r = records_list(a->records, &list, &n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (list[i].record.slot < HG_SLOTS)
+			a->is_slot_used[list[i].record.slot] = true;
+	return r;
 }
 
 static int record_need(struct attach *a, struct attached *d, struct record *ret)
@@ -490,6 +512,12 @@ int attach_new(struct dataplane *dp, const char *pin_dir, struct netlink *netlin
 		return r;
 	}
 	a->records = r;
+	r = slots_read(a);
+	if (r < 0) {
+		error_set("cannot read hg_devices: %s", strerror(-r));
+		attach_free(a);
+		return r;
+	}
 	dataplane_on_replace(dp, attach_replace, a);
 	*ret = a;
 	return 0;
