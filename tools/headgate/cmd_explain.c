@@ -173,10 +173,9 @@ static void say_assumed(const struct judge *judge)
 
 	if (device)
 		fprintf(stderr,
-			"headgate explain: the addresses of %s are not known here; %s is "
-			"taken for "
-			"one of them\n",
-			device, addr_print(&a, text));
+			"headgate explain: %s is nobody's; it is taken for an address of "
+			"%s\n",
+			addr_print(&a, text), device);
 }
 
 /* One question to the agent. A question that it cannot read is wrong usage. */

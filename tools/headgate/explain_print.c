@@ -95,7 +95,7 @@ static void print_allowed(const struct json *answer)
 	if (device)
 		printf(", handed to %s", device);
 	else
-		printf(", handed to the kernel");
+		printf(", left to the kernel");
 	if (json_bool(json_get(answer, "exempt")))
 		printf(", exempt from all filters");
 	else

@@ -29,8 +29,10 @@
 #define NOW       1  /* second; nothing here grows old */
 
 struct known {
-	const char *device; /* of the model */
+	const char *device;                /* of the model */
+	const struct interface *interface; /* that has it */
 	VEC(struct addr) addresses;
+	size_t n_confirmed; /* of them; one more may be assumed */
 };
 
 struct judge {
@@ -80,7 +82,8 @@ static int find_local(struct judge *j)
 		const struct interface *f = &m->interfaces[i];
 
 		if (f->is_local && f->device && f->n_addresses == 0 &&
-		    !vec_push(&j->known, (struct known){ .device = f->device }))
+		    !vec_push(&j->known,
+			      (struct known){ .device = f->device, .interface = f }))
 			return -ENOMEM;
 	}
 	j->devices = calloc(j->known.n + 1, sizeof(*j->devices));
@@ -90,8 +93,9 @@ static int find_local(struct judge *j)
 static void add_known(struct judge *j, const char *device, const struct addr *a)
 {
 	for (size_t i = 0; i < j->known.n; i++)
-		if (strcmp(j->known.items[i].device, device) == 0)
-			(void)vec_push(&j->known.items[i].addresses, *a);
+		if (strcmp(j->known.items[i].device, device) == 0 &&
+		    vec_push(&j->known.items[i].addresses, *a))
+			j->known.items[i].n_confirmed++;
 }
 
 /* The addresses that this machine has on devices of such names. */
@@ -238,14 +242,14 @@ static bool is_owned(const struct judge *j, const struct addr *a)
 			if (addr_compare(&m->interfaces[i].addresses[k], a) == 0)
 				return true;
 	for (size_t i = 0; i < j->known.n; i++)
-		for (size_t k = 0; k < j->known.items[i].addresses.n; k++)
-			if (&j->known.items[i] != j->assumed &&
-			    addr_compare(&j->known.items[i].addresses.items[k], a) == 0)
+		for (size_t k = 0; k < j->known.items[i].n_confirmed; k++)
+			if (addr_compare(&j->known.items[i].addresses.items[k], a) == 0)
 				return true;
 	return false;
 }
 
-/* The one device without a known address that 'q' can mean; NULL: none, or several. */
+/* The one device that 'q' can mean; NULL: none, or several. A packet that comes in by a
+ * device of known addresses may well be for somebody else: that is a question, too. */
 static struct known *device_meant(struct judge *j, const struct question *q)
 {
 	struct known *meant = NULL;
@@ -253,15 +257,28 @@ static struct known *device_meant(struct judge *j, const struct question *q)
 	for (size_t i = 0; i < j->known.n; i++) {
 		struct known *k = &j->known.items[i];
 
-		if (k->addresses.n > 0 && k != j->assumed)
-			continue;
-		if (q->in && strcmp(q->in, k->device) != 0)
+		if (q->in && (k->n_confirmed > 0 || strcmp(q->in, k->device) != 0))
 			continue;
 		if (meant)
 			return NULL;
 		meant = k;
 	}
 	return meant;
+}
+
+/* Whether 'a' could be an address of local interface 'f': inside its subnet, or in none when
+ * it has none; never a group's. */
+static bool is_plausible(const struct model *m, const struct interface *f,
+			 const struct addr *a)
+{
+	if (addr_is_zero(a) ||
+	    (a->family == 6 ? a->bytes[0] == 0xff : a->bytes[0] >= 224))
+		return false;
+	for (size_t i = 0; i < m->n_subnets; i++)
+		for (size_t k = 0; k < m->subnets[i].n_cidrs; k++)
+			if (cidr_contains(&m->subnets[i].cidrs[k], a))
+				return (int)i == f->subnet;
+	return f->subnet < 0;
 }
 
 static int assume(struct judge *j, const struct question *q, struct diag *diag)
@@ -272,13 +289,16 @@ static int assume(struct judge *j, const struct question *q, struct diag *diag)
 
 	if (q->from.family != q->to.family || is_to || (is_from && !q->in))
 		meant = NULL;
+	if (meant && !is_plausible(j->rules.model, meant->interface, a))
+		meant = NULL;
 	if (!meant && !j->assumed)
 		return 0;
 	if (meant && meant == j->assumed &&
-	    addr_compare(&meant->addresses.items[0], a) == 0)
+	    addr_compare(&meant->addresses.items[meant->n_confirmed], a) == 0)
 		return 0;
 	if (j->assumed)
-		j->assumed->addresses.n = 0;
+		j->assumed->addresses.n = j->assumed->n_confirmed;
+	j->assumed = NULL;
 	if (meant && !vec_push(&meant->addresses, *a))
 		return -ENOMEM;
 	j->assumed = meant;
@@ -289,8 +309,27 @@ const char *judge_assumed(const struct judge *j, struct addr *ret)
 {
 	if (!j->assumed)
 		return NULL;
-	*ret = j->assumed->addresses.items[0];
+	*ret = j->assumed->addresses.items[j->assumed->n_confirmed];
 	return j->assumed->device;
+}
+
+/* An answer that rests on an assumption says so. */
+static int answer_done(const struct judge *j, struct json *answer, struct json **ret)
+{
+	char text[ADDR_TEXT];
+	struct addr a;
+	const char *device = judge_assumed(j, &a);
+	struct json *assumed;
+
+	if (!answer)
+		return -ENOMEM;
+	if (device) {
+		assumed = json_set(answer, "assumed", json_new_object());
+		json_set_string(assumed, "device", device);
+		json_set_string(assumed, "address", addr_print(&a, text));
+	}
+	*ret = answer;
+	return 0;
 }
 
 int judge_ask(struct judge *j, const struct question *q, struct diag *diag,
@@ -311,8 +350,7 @@ int judge_ask(struct judge *j, const struct question *q, struct diag *diag,
 	eval_explain(j->eval, device, door, frame, size, NOW, &trace);
 	trace.device = device;
 	trace.door = door;
-	*ret = explain_answer(q, &trace, j->image, j->rules.model);
-	return *ret ? 0 : -ENOMEM;
+	return answer_done(j, explain_answer(q, &trace, j->image, j->rules.model), ret);
 }
 
 /* Where the answer to a packet that met 'device' comes by: the door of whoever sends it,
@@ -371,6 +409,6 @@ int judge_ask_return(struct judge *j, const struct question *q, struct diag *dia
 	eval_explain(eval, device, door, frame, size, NOW, &trace);
 	trace.device = device;
 	trace.door = door;
-	*ret = explain_answer(&back, &trace, j->image, j->rules.model);
-	return *ret ? 0 : -ENOMEM;
+	return answer_done(j, explain_answer(&back, &trace, j->image, j->rules.model),
+			   ret);
 }

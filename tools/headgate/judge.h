@@ -6,7 +6,7 @@
  * Shape    A rule file, or what an agent has in force. The image is the agent's own but
  *          for live words; a local interface without addresses has those of its device:
  *          the agent's answer, this machine's, or else the address that a question can
- *          only mean.
+ *          only mean; such an answer has "assumed": { "device", "address" }.
  * Owner    judge_new()/judge_free(); one at a time in a process (compile/eval.h). Answers
  *          are the caller's.
  * Errors   judge_new(): said on standard error. Questions: -EINVAL with a complaint in

@@ -176,7 +176,16 @@ cat >host.json <<'HOST'
 HOST
 run 0 "a host without known addresses is asked about the address that is meant" \
 	explain --config host.json --from 192.0.2.1 --to 198.51.100.7:22
-says err '198.51.100.7 is taken for one of them' "and the user is told"
+says err '198.51.100.7 is nobody.s; it is taken for an address of hg-no-such' "and the user is told"
+sed 's/hg-no-such/lo/' host.json >lo.json
+run 0 "the addresses of this machine are known" explain --config lo.json --from 192.0.2.1 --to 127.0.0.1:22
+silent err "and nothing is assumed"
+run 0 "but another address may be meant" \
+	explain --config lo.json --from 192.0.2.1 --to 198.51.100.7:22 --json
+json 'd["assumed"] == {"device": "lo", "address": "198.51.100.7"}' "and the answer says so"
+run 1 "unless the packet is said to come in" \
+	explain --config lo.json --from 192.0.2.1 --to 198.51.100.7:22 --in lo --json
+json 'd["reason"] == "DEST_CHECK"' "for that is a question of its own"
 run 1 "its groups judge" explain --config host.json --from 192.0.2.1 --to 198.51.100.7:23
 
 # ---- the table's other readers ----
