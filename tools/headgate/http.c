@@ -86,9 +86,11 @@ static enum exit_code say_unreachable(const struct cli *cli, const struct call *
 	return EXIT_NO_AGENT;
 }
 
-static enum exit_code status_exit(long status)
+static enum exit_code status_exit(const struct call *call, long status)
 {
 	switch (status) {
+	case 400: /* without a body it is the query that was wrong */
+		return call->method ? EXIT_NO : EXIT_USAGE;
 	case 403:
 		return EXIT_REFUSED;
 	case 404:
@@ -175,7 +177,7 @@ enum exit_code http_call(const struct cli *cli, const struct call *call,
 	} else if (reply.status >= 400 && !(call->wants_problem && reply.status == 400)) {
 		if (!call->is_quiet)
 			say_problem(&reply);
-		r = status_exit(reply.status);
+		r = status_exit(call, reply.status);
 	} else if (ret) {
 		*ret = reply;
 		reply.body = NULL;

@@ -7,7 +7,8 @@
  * Owner    api_call() and api_get() hand out a tree that the caller frees.
  * Errors   Everything but success has been said on standard error, with what to do next,
  *          and is the exit code: no agent at the socket EXIT_NO_AGENT; no permission, 403
- *          and 5xx EXIT_REFUSED; 404, 405 EXIT_USAGE; other problems EXIT_NO.
+ *          and 5xx EXIT_REFUSED; 404, 405 and a wrong query EXIT_USAGE; other
+ *          problems EXIT_NO.
  */
 #include <stddef.h>
 #include <stdlib.h>

@@ -44,7 +44,7 @@ status() { # STATUS CODE
 	run "$2" "status $1 is exit code $2" history
 	says err '^headgate: so it is: and why$' "status $1 says its title"
 }
-status 400 1
+status 400 2
 status 403 4
 status 404 2
 status 405 2
