@@ -6,7 +6,8 @@ $(O)/libtests.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
 $(O)/liboracle.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/oracle/*.c))
 $(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 $(O)/libagent.a: $(filter-out %/main.o,$(AGENT_OBJ))
-$(O)/libtests.a $(O)/liboracle.a $(O)/libcli.a $(O)/libagent.a:
+$(O)/libwitness.a: $(patsubst %.c,$(O)/%.o,$(filter-out %/witness.c,$(wildcard tests/witness/*.c)))
+$(foreach a,tests oracle cli agent witness,$(O)/lib$(a).a):
 	$(call msg,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
@@ -28,11 +29,12 @@ UNIT_CLI_C   := $(wildcard tests/unit/cli/*.c)
 UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C),$(wildcard tests/unit/*/*.c))
 GOLDEN_C     := $(wildcard tests/golden/*.c)
 PACKET_C     := $(wildcard tests/packet/*.c)
-WITNESS_C    := $(wildcard tests/witness/*.c)
-BENCH_C      := $(wildcard tests/bench/*.c)
+WITNESS_C    := tests/witness/witness.c
+BENCH_C      := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(eval $(call programs,$(UNIT_PURE_C) $(GOLDEN_C),$(PURE_LIBS),$(LIBS_config)))
 $(eval $(call programs,$(UNIT_CLI_C),$(CLI_LIBS),$(LIBS_cli)))
-$(eval $(call programs,$(UNIT_AGENT_C) $(PACKET_C) $(WITNESS_C) $(BENCH_C),$(AGENT_LIBS),$(LIBS_agent)))
+$(eval $(call programs,$(UNIT_AGENT_C) $(PACKET_C) $(BENCH_C),$(AGENT_LIBS),$(LIBS_agent)))
+$(eval $(call programs,$(WITNESS_C),$(O)/libwitness.a $(AGENT_LIBS),$(LIBS_agent)))
 
 program_of = $(patsubst %.c,$(O)/%,$(1))
 UNIT    := $(call program_of,$(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C))
@@ -91,8 +93,12 @@ budget: $(O)/tools/dev/budget $(BPF_OBJECTS) ## the verifier's work, against bpf
 cov: ## lines and branches that unit and golden tests reach
 	$(Q)$(MAKE) O=$(O)/cov CFLAGS='-O0 -g --coverage' check-unit check-golden
 	$(Q)tools/dev/coverage $(O)/cov
-bench: $(BENCH) ## ns a packet, net; see docs/performance.md
-	$(Q)for b in $(BENCH); do $$b || exit $$?; done
+bench: $(BENCH) $(O)/tests/bench/bench.bpf.o ## ns a packet, net; see docs/performance.md
+	$(Q)$(O)/tests/bench/path $(O)/tests/bench/bench.bpf.o
+$(O)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
 test: ## everything, as CI runs it
 	$(Q)tests/run
 
