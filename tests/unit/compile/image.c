@@ -236,6 +236,39 @@ static void test_order(void)
 	image_free(b);
 }
 
+static void test_devices(unsigned n, bool fits)
+{
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	const struct facts facts = { 0 };
+	struct image *image;
+	struct model *m;
+
+	fprintf(f, "{\"headgate\":1,\"vpcs\":{\"v\":{\"cidrs\":[\"10.0.0.0/"
+		   "16\"]}},\"subnets\":{"
+		   "\"s\":{\"vpc\":\"v\",\"cidrs\":[\"10.0.0.0/16\"]}},\"interfaces\":{");
+	for (unsigned i = 0; i < n; i++)
+		fprintf(f,
+			"%s\"i%u\":{\"subnet\":\"s\",\"device\":\"veth%u\","
+			"\"addresses\":[\"10.0.%u.%u\"]}",
+			i ? "," : "", i, i, 1 + i / 250, 1 + i % 250);
+	fprintf(f, "}}");
+	fclose(f);
+	m = model_of(text);
+	free(text);
+	image = image_try(m, &facts, &text);
+	if (fits)
+		is(image ? image_header(image)->ports.n : 0, 2048,
+		   "%u devices have two places each in the port table", n);
+	else
+		ok(!image && strstr(text, "at most 4095"), "%u devices are refused: %s",
+		   n, text ? text : "");
+	free(text);
+	image_free(image);
+	model_free(m);
+}
+
 int main(void)
 {
 	struct image *image = image_after(rules, NULL);
@@ -247,6 +280,8 @@ int main(void)
 	test_zones();
 	test_lists();
 	test_order();
+	test_devices(4095, true);
+	test_devices(4096, false);
 	image_free(image);
 	return done();
 }
