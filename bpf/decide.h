@@ -202,7 +202,9 @@ static __always_inline void decide_renew(struct scratch *s, struct flow *fl)
 	state_step(s, fl);
 }
 
-/* May the entry speak for this packet? No: it is over, or to be opened anew. */
+/* May the entry speak for this packet? No: it is over, or to be opened anew. A connection
+ * that rule_change strict refuses is forgotten here; another one stays until a packet has
+ * passed in its place, as one that is dropped changes nothing. */
 HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl)
 {
 	const struct header *h;
@@ -216,18 +218,18 @@ HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl)
 	if (!h)
 		return 0;
 	life = READ_ONCE(fl->state.life);
-	if (!flow_has_expired(fl, pkt->tuple.family, pkt->now) &&
-	    !(HG_LIFE_STATE(life) == HG_STATE_CLOSING && pkt->opens) &&
-	    !(h->settings & HG_SETTING_STRICT &&
-	      READ_ONCE(fl->state.epoch) != pkt->epoch &&
-	      !(HG_LIFE_FLAGS(life) & HG_FLOW_EXEMPT) &&
-	      !decide_strict(pkt, &s->ends, HG_LIFE_FLAGS(life)))) {
-		trace_step(pkt, HG_STAGE_flow, 0, 0, 1, HG_LIFE_STATE(life));
-		return 1;
+	if (flow_has_expired(fl, pkt->tuple.family, pkt->now) ||
+	    (HG_LIFE_STATE(life) == HG_STATE_CLOSING && pkt->opens))
+		return 0;
+	if (h->settings & HG_SETTING_STRICT && READ_ONCE(fl->state.epoch) != pkt->epoch &&
+	    !(HG_LIFE_FLAGS(life) & HG_FLOW_EXEMPT) &&
+	    !decide_strict(pkt, &s->ends, HG_LIFE_FLAGS(life))) {
+		if (pkt->commit)
+			flow_forget(fl, pkt->tuple.family);
+		return 0;
 	}
-	if (pkt->commit)
-		flow_forget(fl, pkt->tuple.family);
-	return 0;
+	trace_step(pkt, HG_STAGE_flow, 0, 0, 1, HG_LIFE_STATE(life));
+	return 1;
 }
 
 static __noinline int decide(struct frame *f, struct scratch *s, struct hg_device *d,
@@ -235,14 +237,17 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 {
 	struct pkt *pkt = &s->pkt;
 	struct ends *e = &s->ends;
+	struct flow *over = NULL;
 	__u32 flags = 0;
 	int exempt, r;
 
+	if (source_is_bad(&pkt->tuple))
+		return -HG_DROP_MALFORMED;
 	if (exempt_anywhere(pkt)) {
 		pkt->is_exempt = 1;
 		return 0;
 	}
-	if (source_is_martian(&pkt->tuple))
+	if (is_unspecified(&pkt->tuple.saddr))
 		return -HG_DROP_MALFORMED;
 	ends_find(pkt, d, e);
 	r = source_check(pkt, e);
@@ -250,8 +255,10 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		return r;
 	if (d->role == HG_ROLE_PORT && pkt->door == HG_DOOR_IN)
 		neighbour_learn(f, pkt, d);
-	if (fl && !decide_entry(s, fl))
+	if (fl && !decide_entry(s, fl)) {
+		over = fl;
 		fl = NULL;
+	}
 	exempt = decide_exempt(pkt, e, fl);
 	if (exempt) {
 		pkt->is_exempt = 1;
@@ -268,6 +275,8 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		if (r)
 			return r;
 	}
+	if (over && pkt->commit)
+		flow_forget(over, pkt->tuple.family);
 	if (fl)
 		decide_renew(s, fl);
 	else if (s->tracks && decide_may_open(pkt))

@@ -117,8 +117,7 @@ int hg_in(struct __sk_buff *skb)
 	return s->pkt.hop ? switch_skb(skb, &s->pkt) : TC_ACT_OK;
 }
 
-SEC("tc")
-int hg_out(struct __sk_buff *skb)
+static __always_inline int door_out(struct __sk_buff *skb)
 {
 	struct frame f = {};
 	struct scratch *s;
@@ -132,8 +131,13 @@ int hg_out(struct __sk_buff *skb)
 	return judge_skb(skb, &f, s, &is_answer) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
-SEC("xdp.frags")
-int hg_xdp(struct xdp_md *xdp)
+SEC("tc")
+int hg_out(struct __sk_buff *skb)
+{
+	return door_out(skb);
+}
+
+static __always_inline int door_xdp(struct xdp_md *xdp)
 {
 	struct frame f = { .data = (void *)(long)xdp->data,
 			   .end = (void *)(long)xdp->data_end,
@@ -164,6 +168,12 @@ int hg_xdp(struct xdp_md *xdp)
 	__builtin_memcpy(eth->h_dest, d->peer, 6);
 	__builtin_memcpy(eth->h_source, d->mac, 6);
 	return bpf_redirect(d->ifindex, 0);
+}
+
+SEC("xdp.frags")
+int hg_xdp(struct xdp_md *xdp)
+{
+	return door_xdp(xdp);
 }
 
 /* Judges the frame in hand as hg_trace asks, and commits nothing. */

@@ -208,7 +208,7 @@ static __noinline int nd_step(struct frame *f, struct pkt *pkt, struct hg_device
 
 	if (!ip)
 		return parse_cut(pkt);
-	if (ip->hop_limit != 255)
+	if (ip->hop_limit != 255 || source_is_bad(&pkt->tuple))
 		return -HG_DROP_MALFORMED;
 	if (d->role != HG_ROLE_PORT || pkt->door != HG_DOOR_IN)
 		return 0;

@@ -42,10 +42,11 @@ static __always_inline int is_link_local6(const struct hg_addr *a, __u32 family)
 	       (a->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
-/* Addresses that nobody may send from. */
-static __always_inline int source_is_martian(const struct hg_tuple *t)
+/* Sources that nobody may have. The unspecified address is another matter: DHCP and
+ * neighbour discovery use it. */
+static __always_inline int source_is_bad(const struct hg_tuple *t)
 {
-	return is_unspecified(&t->saddr) || is_multicast(&t->saddr, t->family) ||
+	return is_multicast(&t->saddr, t->family) || is_broadcast(&t->saddr, t->family) ||
 	       is_loopback(&t->saddr, t->family) || addr_equal(&t->saddr, &t->daddr);
 }
 
@@ -84,7 +85,7 @@ static __always_inline int source_check(const struct pkt *pkt, const struct ends
 		    !(e->role == HG_ROLE_HOST &&
 		      is_link_local6(&pkt->tuple.saddr, pkt->tuple.family)))
 			r = -HG_DROP_SOURCE_CHECK;
-	} else if (e->src.interface && e->src.interface != e->own) {
+	} else if (e->src.interface) {
 		const struct hg_interface *other = image_interface(pkt, e->src.interface);
 
 		if (other && other->device && !(other->flags & HG_INTERFACE_LOCAL))
