@@ -17,6 +17,8 @@
 
 #define LOOPBACK 1 /* an ifindex that exists in every network namespace */
 #define SLOT     1
+/* Below this size kernels differ in what BPF_PROG_TEST_RUN takes for a packet. */
+#define SHORT 60
 
 void plane_reset(struct dataplane *dp)
 {
@@ -46,6 +48,7 @@ void image_enliven(struct image *image, bool is_xdp)
 		d->flags = is_xdp ? HG_DEVICE_XDP : 0;
 		d->mtu = 65535;
 		memcpy(d->mac, (uint8_t[]){ 2, 0xaa, 0, 0, 0, id }, 6);
+		memcpy(d->peer, (uint8_t[]){ 2, 0xbb, 0, 0, 0, id }, 6);
 	}
 }
 
@@ -119,7 +122,7 @@ void plane_ask(struct dataplane *dp, uint32_t device, uint32_t door, bool is_xdp
 	if (dataplane_counters(dp, SLOT, &before) < 0)
 		bail("no counters");
 	r = dataplane_run(dp, p, LOOPBACK, frame, size, ret->frame, &ret->size, &code);
-	if (r == -EINVAL && size == 14)
+	if (r == -EINVAL && size < SHORT)
 		return;
 	if (r < 0)
 		bail("dataplane_run of %zu bytes: %s", size, strerror(-r));
@@ -137,7 +140,6 @@ struct stand {
 	struct model *model;
 	struct image *image;
 	bool is_xdp;
-	uint32_t now;
 };
 
 struct stand *stand_new(uint32_t n_flow_sets)
@@ -147,8 +149,6 @@ struct stand *stand_new(uint32_t n_flow_sets)
 
 	if (!s || dataplane_open(&options, &s->dp) < 0)
 		bail("cannot load the data plane: %s", dataplane_error());
-	s->now = 1000;
-	plane_set_time(s->dp, 0, s->now);
 	return s;
 }
 
@@ -216,14 +216,7 @@ void stand_reset(struct stand *s)
 
 void stand_wait(struct stand *s, uint32_t seconds)
 {
-	if (!plane_set_time(s->dp, s->now, s->now + seconds))
-		bail("this machine is too busy to say what second it is");
-	s->now += seconds;
-}
-
-uint32_t stand_now(const struct stand *s)
-{
-	return s->now;
+	dataplane_control(s->dp)->skew += seconds * dataplane_hz(s->dp);
 }
 
 static uint32_t device_id(const struct stand *s, const char *device)

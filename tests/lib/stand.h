@@ -9,8 +9,8 @@
  * Shape    Every device of the rule set stands behind the loopback's ifindex in turn: the
  *          port entry is rewritten before each packet, so no device has to exist. A drop's
  *          reason is read from the counters, so that counting is on trial with the rest.
- * Units    Seconds, from 1000. stand_wait() moves the clock of the program by its skew; what
- *          a test takes to run comes on top and is far below a second.
+ * Units    Seconds. stand_wait() moves the clock of the program by its skew; what a test
+ *          takes to run comes on top and is far below a second.
  * Owner    stand_free(). One stand a process is enough: loading takes longest.
  * Errors   What cannot be set up ends the program with a sentence.
  */
@@ -25,7 +25,7 @@
 #include "tests/lib/frame.h"
 
 struct result {
-	bool is_given; /* false: the kernel takes no such frame (below 14 bytes) */
+	bool is_given; /* false: the kernel takes no such frame (too short) */
 	bool allow, is_answer;
 	bool is_switched; /* redirected to the device of another interface */
 	uint32_t reason;  /* HG_DROP_*, 0: allowed */
@@ -36,8 +36,8 @@ struct result {
 
 /* ---- the program and its tables, for those who bring an image of their own ---- */
 
-/* Writes what the agent would: ifindex, MACs and MTU of every device. The device's own MAC
- * ends in its id, 02:aa:00:00:00:id. */
+/* Writes what the agent would, and what packets would have taught: ifindex, MTU and MACs of
+ * every device, 02:aa:00:00:00:id its own and 02:bb:00:00:00:id the instance's. */
 void image_enliven(struct image *image, bool is_xdp);
 /* Empties the flow and fragment tables. */
 void plane_reset(struct dataplane *dp);
@@ -62,7 +62,6 @@ const struct model *stand_model(const struct stand *s); /* of the rules in force
 /* Forgets all connections and fragments. */
 void stand_reset(struct stand *s);
 void stand_wait(struct stand *s, uint32_t seconds);
-uint32_t stand_now(const struct stand *s);
 
 struct result stand_bytes(struct stand *s, const char *device, uint32_t door,
 			  const uint8_t *frame, size_t size);

@@ -32,7 +32,7 @@ struct connection {
 	struct l4 opener; /* the packet that opened it */
 	int pair;         /* ICMP query pair, 0 for other protocols */
 	bool tracks[2];
-	char end[2][ZONE_TEXT]; /* interface at each end, "" none */
+	bool is_exempt; /* no filter touches its answers */
 	enum state state;
 	bool has_fin[2];
 	uint32_t completes;   /* the ACK number that ends the handshake */

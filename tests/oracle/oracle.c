@@ -135,7 +135,7 @@ static bool is_answered(const struct hearing *h, const struct addr *a)
 		return true;
 	owner = address_owner(&h->o->world, h->at->vpc, a);
 	return owner >= 0 && owner != h->interface &&
-	       m->interfaces[owner].subnet == h->at->subnet;
+	       address_subnet(&h->o->world, h->at->vpc, a) == h->at->subnet;
 }
 
 static struct decision judge_neighbour(const struct hearing *h)
@@ -148,6 +148,8 @@ static struct decision judge_neighbour(const struct hearing *h)
 		return d;
 	if (!may_speak_for(h, &p->l4.src))
 		return dropped(HG_DROP_SOURCE_CHECK);
+	if (p->is_short)
+		return dropped(HG_DROP_MALFORMED);
 	if (p->kind == PARSED_ND && p->nd_type == 136 && !may_speak_for(h, &p->target))
 		return dropped(HG_DROP_SOURCE_CHECK);
 	asks = p->kind == PARSED_ARP ? p->arp_op == 1 : p->nd_type == 135;
@@ -221,7 +223,7 @@ static int nacl_of(const struct hearing *h, int position)
 	return h->subnet[position] < 0 ? -1 : m->subnets[h->subnet[position]].nacl;
 }
 
-/* Does every filter let 'p' through as the first packet of something? */
+/* Would the groups at both ends let 'p' open a connection? */
 static bool would_open(const struct hearing *h, const struct l4 *p)
 {
 	const struct world *w = &h->o->world;
@@ -229,10 +231,6 @@ static bool would_open(const struct hearing *h, const struct l4 *p)
 	if (exempt_to(w, h->at->vpc, p))
 		return true;
 	if (h->end[0] >= 0 && !groups_judge(w, h->end[0], 1, p).allow)
-		return false;
-	if (crosses(h) && !nacl_judge(w, nacl_of(h, 0), 1, p).allow)
-		return false;
-	if (crosses(h) && !nacl_judge(w, nacl_of(h, 1), 0, p).allow)
 		return false;
 	return h->end[1] < 0 || groups_judge(w, h->end[1], 0, p).allow;
 }
@@ -284,13 +282,22 @@ static bool is_remembered(const struct hearing *h, int position)
 	if (c && c->tracks[position == 0 ? h->sender : !h->sender])
 		return true;
 	c = h->related;
-	if (c && h->end[position] >= 0) {
-		int at = position == 1 ? h->related_receiver : !h->related_receiver;
-		const char *name = h->o->world.m->interfaces[h->end[position]].name;
+	if (!c)
+		return false;
+	if (position == 1)
+		return c->tracks[h->related_receiver];
+	/* The sender is an end only when it is whom the quoted packet was for. */
+	return same_addr(&h->p.l4.src, &h->p.quote.dst) &&
+	       c->tracks[!h->related_receiver];
+}
 
-		return c->tracks[at] && strcmp(c->end[at], name) == 0;
-	}
-	return false;
+/* From an exempt address, in words that only the kernel can have let through. */
+static bool is_exempt_speaker(const struct hearing *h)
+{
+	struct l4 question = l4_reverse(&h->p.l4);
+
+	return !h->at->is_local && h->door == HG_DOOR_OUT &&
+	       exempt_to(&h->o->world, h->at->vpc, &question);
 }
 
 /* An answer on a connection to an exempt address: no filter touches it. */
@@ -298,7 +305,7 @@ static bool is_exempt_answer(const struct hearing *h)
 {
 	struct l4 question = l4_reverse(&h->p.l4);
 
-	return h->connection && h->sender == 1 &&
+	return h->connection && h->connection->is_exempt && h->sender == 1 &&
 	       exempt_to(&h->o->world, h->at->vpc, &question);
 }
 
@@ -348,12 +355,8 @@ static void open_connection(struct hearing *h, const bool tracks[2])
 	c->opener = h->p.l4;
 	c->pair = icmp_pair(&h->p.l4, &is_response);
 	c->epoch = h->o->epoch;
-	for (int e = 0; e < 2; e++) {
-		c->tracks[e] = tracks[e];
-		if (h->end[e] >= 0)
-			snprintf(c->end[e], sizeof(c->end[e]), "%s",
-				 h->o->world.m->interfaces[h->end[e]].name);
-	}
+	c->tracks[0] = tracks[0];
+	c->tracks[1] = tracks[1];
 	c->state = c->pair                  ? STATE_ICMP
 		   : h->p.l4.protocol == 17 ? STATE_UDP
 		   : h->p.l4.protocol != 6  ? STATE_OTHER
@@ -438,17 +441,15 @@ static struct decision judge_traffic(struct hearing *h)
 	const struct world *w = &h->o->world;
 	struct connection *old = NULL;
 	bool tracks[2] = {}, is_exempt, opens;
-	struct l4 question = l4_reverse(&h->p.l4);
 	struct decision d = passed(-1);
 
 	find_ends(h);
 	is_exempt = exempt_to(w, h->at->vpc, &h->p.l4);
-	if (!is_exempt && !h->at->is_local && h->door == HG_DOOR_OUT &&
-	    exempt_to(w, h->at->vpc, &question)) {
+	find_connection(h);
+	if (!is_exempt && is_exempt_speaker(h)) {
 		account(h, false, tracks);
 		return d;
 	}
-	find_connection(h);
 	if (h->connection && h->p.l4.protocol == 6 && is_closed(h->connection) &&
 	    !h->p.is_later_fragment && tcp_opens(&h->p)) {
 		old = h->connection;
@@ -459,9 +460,9 @@ static struct decision judge_traffic(struct hearing *h)
 		tracks[1] = h->end[1] >= 0;
 	} else if (!is_exempt_answer(h)) {
 		d = judge_filters(h, tracks);
+		if (d.allow && !passes_dest_check(h))
+			d = dropped(HG_DROP_DEST_CHECK);
 	}
-	if (d.allow && !is_exempt && !passes_dest_check(h))
-		d = dropped(HG_DROP_DEST_CHECK);
 	if (d.allow)
 		d = judge_route(h);
 	if (!d.allow)
@@ -470,6 +471,8 @@ static struct decision judge_traffic(struct hearing *h)
 	if (old)
 		old->is_used = false;
 	account(h, opens, tracks);
+	if (h->connection && is_exempt)
+		h->connection->is_exempt = true;
 	d.tracked = h->connection || h->related;
 	return d;
 }

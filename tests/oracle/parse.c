@@ -41,14 +41,18 @@ static bool addr_equal(const struct addr *a, const struct addr *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
 }
 
-bool is_multicast(const struct addr *a)
+static bool is_broadcast(const struct addr *a)
 {
 	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
 
+	return a->family == 4 && memcmp(a->bytes, broadcast, 4) == 0;
+}
+
+bool is_multicast(const struct addr *a)
+{
 	if (a->family == 6)
 		return a->bytes[0] == 0xff;
-	return (a->bytes[0] >= 224 && a->bytes[0] <= 239) ||
-	       memcmp(a->bytes, broadcast, 4) == 0;
+	return (a->bytes[0] >= 224 && a->bytes[0] <= 239) || is_broadcast(a);
 }
 
 bool is_link_local(const struct addr *a)
@@ -146,7 +150,7 @@ static bool l4_read(struct l4 *l4, struct rest r)
 	return true;
 }
 
-/* The packet inside an ICMP error: all of its IP header, and 8 bytes of what follows. */
+/* The packet inside an ICMP error: its addresses, and 8 bytes of layer 4 where ports are. */
 static bool quote_read(struct l4 *q, struct rest r, int family)
 {
 	unsigned extensions = 0;
@@ -157,12 +161,12 @@ static bool quote_read(struct l4 *q, struct rest r, int family)
 		if (r.n < 20 || r.p[0] >> 4 != 4)
 			return false;
 		header = (r.p[0] & 15) * 4;
-		if (header < 20 || r.n < header || get16(r.p + 6) & 0x1fff)
+		if (header < 20 || get16(r.p + 6) & 0x1fff)
 			return false;
 		q->protocol = r.p[9];
 		q->src = addr_read(r.p + 12, 4);
 		q->dst = addr_read(r.p + 16, 4);
-		skip_bytes(&r, header);
+		skip_bytes(&r, header < r.n ? header : r.n);
 		return l4_read(q, r);
 	}
 	if (r.n < 40 || r.p[0] >> 4 != 6)
@@ -229,9 +233,9 @@ static uint32_t parse_icmp(struct parsed *p, struct rest r, unsigned hops)
 		p->kind = PARSED_ND;
 		p->nd_type = p->l4.type;
 		if (p->nd_type == 135 || p->nd_type == 136) {
-			if (r.n < 24)
-				return HG_DROP_MALFORMED;
-			p->target = addr_read(r.p + 8, 6);
+			p->is_short = r.n < 24;
+			if (!p->is_short)
+				p->target = addr_read(r.p + 8, 6);
 		}
 	}
 	if (icmp_is_error(&p->l4)) {
@@ -339,7 +343,8 @@ static uint32_t parse_arp(struct parsed *p, struct rest r)
 static uint32_t check_source(struct parsed *p)
 {
 	p->is_unspecified = is_unspecified(&p->l4.src);
-	if (is_multicast(&p->l4.src) || is_loopback(&p->l4.src))
+	if (is_loopback(&p->l4.src) ||
+	    (is_multicast(&p->l4.src) && !is_broadcast(&p->l4.src)))
 		return HG_DROP_MALFORMED;
 	if (addr_equal(&p->l4.src, &p->l4.dst))
 		return HG_DROP_MALFORMED;

@@ -55,6 +55,7 @@ struct parsed {
 	uint16_t arp_op;
 	struct addr target; /* neighbour solicitation and advertisement */
 	uint8_t nd_type;
+	bool is_short; /* ND: the target is cut off */
 };
 
 void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret);

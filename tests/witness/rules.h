@@ -17,7 +17,7 @@
 
 /* Addresses that the kernel has on HOST_DEVICE when the rule set names none. */
 #define HOST_DEVICE   "eth0"
-#define HOST_ADDRESS4 "10.0.9.9"
-#define HOST_ADDRESS6 "fd00:10:0:9::9"
+#define HOST_ADDRESS4 "10.0.0.46"
+#define HOST_ADDRESS6 "fd00:10::9"
 
 char *rules_text(uint64_t topology, uint64_t rules);

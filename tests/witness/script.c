@@ -338,8 +338,15 @@ static void roll_shape(struct author *a, struct frame *f)
 		f->is_atomic = true;
 	if (f->protocol == 58 && f->icmp_type >= 133 && f->icmp_type <= 137) {
 		f->target = pick_address(a, 6);
+		if (f->icmp_type == 135)
+			f->daddr = dice_chance(d, 50) ? f->target
+						      : address("ff02::1:ff00:1");
 		f->ttl = dice_chance(d, 80) ? 255 : 64;
 		f->has_lladdr = dice_chance(d, 50);
+		f->icmp_code = 0;
+		f->payload = 0;
+		f->n_extensions = 0;
+		f->is_atomic = false;
 	}
 	if (dice_chance(d, 1))
 		f->ethertype = dice_chance(d, 50) ? 0x88cc : 0x8847;

@@ -196,8 +196,11 @@ static int replay(const struct options *o, struct dataplane *dp)
 	if (trial_read(o->replay, &t) < 0)
 		bail("cannot read %s", o->replay);
 	run_retry(&t, dp, NULL, &outcome);
-	if (!ok(outcome.end == TRIAL_AGREED, "%s: all witnesses agree", o->replay))
+	if (!ok(outcome.end == TRIAL_AGREED, "%s: all witnesses agree", o->replay)) {
+		if (outcome.end == TRIAL_DIFFERED)
+			trial_reduce(&t, dp, &outcome);
 		trial_print(&t, &outcome);
+	}
 	trial_free(&t);
 	return done();
 }
