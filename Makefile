@@ -90,7 +90,7 @@ $(O)/headgate.skel.h: $(O)/headgate.bpf.o
 
 $(OBJ_kernel): $(O)/headgate.skel.h
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -type f -name '*.d' 2>/dev/null)
 -include tests/tests.mk
 -include packaging/packaging.mk
 
