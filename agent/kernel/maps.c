@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "headgate.skel.h"
 #include "kernel/plane.h"
 
 uint32_t dataplane_epoch(const struct dataplane *dp)
@@ -90,20 +89,12 @@ void dataplane_on_replace(struct dataplane *dp, dataplane_replace_fn *fn, void *
 
 int dataplane_fd(struct dataplane *dp, enum program p)
 {
-	const struct bpf_program *programs[PROGRAMS] = {
-		[PROGRAM_XDP] = dp->skel->progs.hg_xdp,
-		[PROGRAM_IN] = dp->skel->progs.hg_in,
-		[PROGRAM_OUT] = dp->skel->progs.hg_out,
-		[PROGRAM_EXPLAIN] = dp->skel->progs.hg_explain,
-		[PROGRAM_CLOCK] = dp->skel->progs.hg_clock,
-	};
-
-	return bpf_program__fd(programs[p]);
+	return dp->object.programs[p];
 }
 
 int dataplane_map_fd(struct dataplane *dp, const char *name)
 {
-	return bpf_object__find_map_fd_by_name(dp->skel->obj, name);
+	return object_map(&dp->object, name);
 }
 
 /* ---- running programs ---- */
@@ -171,7 +162,7 @@ int dataplane_counters(struct dataplane *dp, uint32_t slot, struct hg_counters *
 
 	if (!cpus)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.hg_stats), &slot, cpus) < 0)
+	if (bpf_map_lookup_elem(dataplane_map_fd(dp, "hg_stats"), &slot, cpus) < 0)
 		return -errno;
 	for (int cpu = 0; cpu < dp->n_cpus; cpu++)
 		for (size_t i = 0; i < ARRAY_SIZE(sum); i++)
@@ -190,7 +181,7 @@ int dataplane_hits(struct dataplane *dp, uint32_t rule, uint64_t *ret)
 		return -ENOMEM;
 	if (rule >= dp->hits_half)
 		return -ENOENT;
-	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.hg_hits), &key, cpus) < 0)
+	if (bpf_map_lookup_elem(dataplane_map_fd(dp, "hg_hits"), &key, cpus) < 0)
 		return -errno;
 	for (int cpu = 0; cpu < dp->n_cpus; cpu++)
 		sum += cpus[cpu];
@@ -217,8 +208,8 @@ int dataplane_hits_all(struct dataplane *dp, uint64_t *ret, uint32_t n)
 		/* A batch begins after the key that it is given. */
 		void *from = first + at == 0 ? NULL : &batch;
 
-		if (bpf_map_lookup_batch(bpf_map__fd(dp->skel->maps.hg_hits), from,
-					 &batch, keys, values, &count, &opts) < 0 &&
+		if (bpf_map_lookup_batch(dataplane_map_fd(dp, "hg_hits"), from, &batch,
+					 keys, values, &count, &opts) < 0 &&
 		    errno != ENOENT)
 			return -errno;
 		if (count == 0)

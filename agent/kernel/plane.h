@@ -3,7 +3,7 @@
 
 /* plane: what the files of kernel/ share of a struct dataplane.
  *
- *   load.c  opens the object, adopts or makes maps, grows them      meta.c  what is pinned beside them
+ *   load.c  adopts or makes, maps, grows                            meta.c  pins
  *   maps.c  reads and runs                                          sync.c  stages and commits images
  *
  * Shape    One loaded object; its maps are pinned as PIN_DIR/MAP. PIN_DIR/hg_meta is an
@@ -12,18 +12,8 @@
  * Errors   error_set() keeps the sentence that dataplane_error() returns.
  */
 #include "kernel/dataplane.h"
+#include "kernel/object.h"
 #include "kernel/sync.h"
-
-struct headgate_bpf;
-
-/* Pinned: how the maps beside it are to be read. The first word never moves. */
-struct meta {
-	uint32_t abi;
-	uint32_t n_flow_sets;
-	uint32_t hz;
-	uint32_t zero;
-	uint64_t seed[4]; /* of the flow hash; entries are lost without it */
-};
 
 struct mapping {
 	void *at; /* NULL: not mapped */
@@ -31,7 +21,7 @@ struct mapping {
 };
 
 struct dataplane {
-	struct headgate_bpf *skel;
+	struct object object;
 	char *pin_dir; /* NULL: nothing is pinned */
 	struct meta meta;
 	uint32_t n_image_lines;

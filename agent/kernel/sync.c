@@ -26,7 +26,6 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "headgate.skel.h"
 #include "kernel/plane.h"
 #include "kernel/room.h"
 
