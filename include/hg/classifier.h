@@ -24,7 +24,7 @@
  *          conditional, after at most HG_MAX_CLAUSES.
  * Units    'line' numbers count from the start of the image.
  * Order    Keys and ports in host order.
- * Owner    agent/compile/classifier.c builds, bpf/classifier.h reads.
+ * Owner    agent/compile/cells.c writes, bpf/classifier.h reads.
  */
 #include <hg/image.h>
 
