@@ -62,7 +62,8 @@ struct hg_trace *dataplane_trace(struct dataplane *dp);
 int dataplane_fd(struct dataplane *dp, enum program p);
 int dataplane_map_fd(struct dataplane *dp, const char *name); /* "hg_stats" */
 uint32_t dataplane_hz(const struct dataplane *dp);
-uint32_t dataplane_now(struct dataplane *dp); /* ticks, with skew, as packets see it */
+uint32_t
+dataplane_now(struct dataplane *dp); /* ticks with skew, as packets see them: 31 bits */
 
 /* BPF_PROG_TEST_RUN: judge 'frame' at device 'device' (an image's id) and commit as for a
  * real packet. 'out' (may be NULL) receives the frame as it left. 'ret_code' is the

@@ -144,12 +144,14 @@ int dataplane_explain(struct dataplane *dp, uint32_t device, uint32_t door,
 uint32_t dataplane_now(struct dataplane *dp)
 {
 	static const uint8_t frame[64];
+	const struct hg_control *control = dp->control.at;
 	int ticks = 0;
 
 	if (dataplane_run(dp, PROGRAM_CLOCK, 0, frame, sizeof(frame), NULL, NULL,
 			  &ticks) < 0)
 		return 0;
-	return (uint32_t)ticks;
+	return ((uint32_t)ticks + __atomic_load_n(&control->skew, __ATOMIC_RELAXED)) &
+	       0x7fffffff;
 }
 
 /* ---- counters ---- */
