@@ -157,8 +157,9 @@ static __always_inline int door_xdp(struct xdp_md *xdp)
 	r = pipeline_judge(&f, s, r, &is_answer);
 	if (account(&s->pkt, r, is_answer))
 		return XDP_DROP;
+	/* Not XDP_TX: veth does not wake a receiver without a program of its own for that. */
 	if (is_answer)
-		return XDP_TX;
+		return bpf_redirect(xdp->ingress_ifindex, 0);
 	if (!s->pkt.hop)
 		return XDP_PASS;
 	d = image_device(&s->pkt, s->pkt.hop);

@@ -88,7 +88,8 @@ static __always_inline int source_check(const struct pkt *pkt, const struct ends
 	} else if (e->src.interface) {
 		const struct hg_interface *other = image_interface(pkt, e->src.interface);
 
-		if (other && other->device && !(other->flags & HG_INTERFACE_LOCAL))
+		if (e->src.interface == e->own ||
+		    (other && other->device && !(other->flags & HG_INTERFACE_LOCAL)))
 			r = -HG_DROP_SOURCE_CHECK;
 	}
 	trace_step(pkt, HG_STAGE_source_check, own->object, 0, r == 0, 0);
