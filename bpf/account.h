@@ -10,6 +10,7 @@
  *          is counted exactly once: nothing else writes hg_stats.
  */
 #include "image.h"
+#include "verifier.h"
 
 HG_RODATA __u32 hg_hits_half =
 	512; /* half of hg_hits: one for each parity of the epoch */
@@ -89,7 +90,11 @@ static __always_inline int account(const struct pkt *pkt, int result, int is_ans
 			c->exempt++;
 		return result;
 	}
-	c->dropped[reason < HG_DROPS ? reason : HG_DROP_INTERNAL]++;
+	if (reason >= HG_DROPS)
+		reason = HG_DROP_INTERNAL;
+	VERIFIER_KEEP(reason);
+	if (reason < HG_DROPS)
+		c->dropped[reason]++;
 	c->dropped_bytes += pkt->frame_len;
 	if (pkt->monitor)
 		account_event(pkt, c, HG_EVENT_DROP, reason);

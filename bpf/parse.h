@@ -278,6 +278,7 @@ static __always_inline int parse_ipv6(struct frame *f, struct pkt *pkt, __u32 l3
 	pkt->tuple.saddr = addr_load(&h->saddr, HG_FAMILY_6);
 	pkt->tuple.daddr = addr_load(&h->daddr, HG_FAMILY_6);
 	pkt->l4 = l3 + sizeof(*h);
+	VERIFIER_UNROLL
 	for (int i = 0; i <= HG_MAX_EXTENSIONS; i++) {
 		int r;
 
