@@ -74,6 +74,11 @@ bool tcp_opens(const struct parsed *p)
 	return (p->tcp_flags & (SYN | ACK | RST | FIN)) == SYN;
 }
 
+bool tcp_is_inside(const struct parsed *p)
+{
+	return (p->tcp_flags & (SYN | RST | FIN)) == 0;
+}
+
 static void step_tcp(struct connection *c, const struct parsed *p, int sender)
 {
 	uint8_t flags = p->tcp_flags;
@@ -101,7 +106,9 @@ void connection_step(struct connection *c, const struct parsed *p, int sender)
 {
 	if (p->l4.protocol == 6)
 		step_tcp(c, p, sender);
-	else if (sender == 1)
+	else if (sender == 0)
+		c->n_requests = c->n_responses + 1;
+	else if (c->n_responses < c->n_requests)
 		c->n_responses++;
 }
 

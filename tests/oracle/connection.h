@@ -35,8 +35,9 @@ struct connection {
 	bool is_exempt; /* no filter touches its answers */
 	enum state state;
 	bool has_fin[2];
-	uint32_t completes;   /* the ACK number that ends the handshake */
-	unsigned n_responses; /* UDP */
+	uint32_t completes; /* the ACK number that ends the handshake */
+	/* UDP: a response counts once a request, a request once a response. */
+	unsigned n_requests, n_responses;
 	uint32_t seen, timeout;
 	unsigned epoch;
 };
@@ -59,7 +60,8 @@ struct connection *connection_find(struct memory *m, const char *zone, const str
 struct connection *connection_add(struct memory *m);
 /* Steps the state by a packet that passed, sent by end 'sender'. */
 void connection_step(struct connection *c, const struct parsed *p, int sender);
-bool tcp_opens(const struct parsed *p); /* SYN, and none of ACK, RST, FIN */
+bool tcp_opens(const struct parsed *p);     /* SYN, and none of ACK, RST, FIN */
+bool tcp_is_inside(const struct parsed *p); /* none of SYN, RST, FIN */
 /* Of the state it is in; 'ends' are the interfaces at each position, -1 none. */
 uint32_t connection_timeout(const struct connection *c, const struct model *m,
 			    const int ends[2]);

@@ -109,7 +109,8 @@ static bool may_speak_for(const struct hearing *h, const struct addr *a)
 {
 	static const struct addr none4 = { .family = 4 }, none6 = { .family = 6 };
 
-	return same_addr(a, &none4) || same_addr(a, &none6) || is_link_local(a) ||
+	return !h->at->source_dest_check || same_addr(a, &none4) ||
+	       same_addr(a, &none6) || is_link_local(a) ||
 	       interface_owns(&h->o->world, h->interface, a);
 }
 
@@ -152,7 +153,8 @@ static struct decision judge_neighbour(const struct hearing *h)
 		return dropped(HG_DROP_MALFORMED);
 	if (p->kind == PARSED_ND && p->nd_type == 136 && !may_speak_for(h, &p->target))
 		return dropped(HG_DROP_SOURCE_CHECK);
-	asks = p->kind == PARSED_ARP ? p->arp_op == 1 : p->nd_type == 135;
+	asks = p->kind == PARSED_ARP ? p->arp_op == 1
+				     : p->is_solicitation && !p->is_unspecified;
 	d.is_answer =
 		asks && is_answered(h, p->kind == PARSED_ARP ? &p->l4.dst : &p->target);
 	return d;
@@ -179,7 +181,8 @@ static bool passes_source_check(const struct hearing *h)
 	if (is_spoken_here(h))
 		return !h->at->source_dest_check || is_own(h, &h->p.l4.src);
 	owner = address_owner(&h->o->world, h->at->vpc, &h->p.l4.src);
-	return owner < 0 || !interface_has_port(&h->o->world, owner);
+	return owner < 0 ||
+	       (owner != h->interface && !interface_has_port(&h->o->world, owner));
 }
 
 static bool passes_dest_check(const struct hearing *h)
@@ -262,7 +265,7 @@ static void find_connection(struct hearing *h)
 	struct memory *memory = &h->o->memory;
 	int quoted_sender;
 
-	if (!h->p.is_later_fragment || h->p.l4.is_known)
+	if (h->p.l4.is_known)
 		h->connection =
 			connection_find(memory, h->zone, &h->p.l4, h->now, &h->sender);
 	if (h->connection)
@@ -329,12 +332,13 @@ static bool may_open(const struct hearing *h)
 	const struct l4 *p = &h->p.l4;
 	bool is_response = false;
 
-	if (is_multicast(&p->dst) || (h->p.is_later_fragment && !p->is_known))
+	if (is_multicast(&p->dst) || !p->is_known)
 		return false;
 	if (p->protocol == 6)
-		return h->p.is_later_fragment
-			       ? false
-			       : tcp_opens(&h->p) || h->o->world.m->settings.tcp_loose;
+		return h->p.is_later_fragment ? false
+					      : (tcp_opens(&h->p) ||
+						 (h->o->world.m->settings.tcp_loose &&
+						  tcp_is_inside(&h->p)));
 	if (is_icmp(p))
 		return icmp_pair(p, &is_response) && !is_response;
 	return true;
@@ -421,9 +425,9 @@ static struct decision judge_route(const struct hearing *h)
 {
 	int owner;
 
-	if (h->door == HG_DOOR_OUT)
+	if (h->door == HG_DOOR_OUT || h->at->is_local)
 		return passed(-1);
-	if (!h->at->is_local && is_multicast(&h->p.l4.dst))
+	if (is_multicast(&h->p.l4.dst))
 		return dropped(HG_DROP_NO_ROUTE);
 	owner = address_owner(&h->o->world, h->at->vpc, &h->p.l4.dst);
 	if (owner >= 0 && interface_has_port(&h->o->world, owner))
@@ -477,11 +481,6 @@ static struct decision judge_traffic(struct hearing *h)
 	return d;
 }
 
-static bool is_opaque(const struct hearing *h)
-{
-	return h->at->is_local && h->p.is_control;
-}
-
 struct decision oracle_packet(struct oracle *o, int interface, uint32_t door,
 			      const uint8_t *frame, size_t size, uint32_t now)
 {
@@ -498,8 +497,8 @@ struct decision oracle_packet(struct oracle *o, int interface, uint32_t door,
 	snprintf(h.zone, sizeof(h.zone), "%s/%s", h.at->is_local ? "interface" : "vpc",
 		 h.at->is_local ? h.at->name : m->vpcs[h.at->vpc].name);
 	frame_parse(frame, size, &h.p);
-	if (is_opaque(&h))
-		return passed(-1);
+	if (h.p.is_control)
+		return h.at->is_local ? passed(-1) : dropped(HG_DROP_UNSUPPORTED);
 	if (h.p.reason)
 		return dropped(h.p.reason);
 	if (h.p.kind != PARSED_IP)

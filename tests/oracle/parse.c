@@ -41,18 +41,14 @@ static bool addr_equal(const struct addr *a, const struct addr *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
 }
 
-static bool is_broadcast(const struct addr *a)
+bool is_multicast(const struct addr *a)
 {
 	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
 
-	return a->family == 4 && memcmp(a->bytes, broadcast, 4) == 0;
-}
-
-bool is_multicast(const struct addr *a)
-{
 	if (a->family == 6)
 		return a->bytes[0] == 0xff;
-	return (a->bytes[0] >= 224 && a->bytes[0] <= 239) || is_broadcast(a);
+	return (a->bytes[0] >= 224 && a->bytes[0] <= 239) ||
+	       memcmp(a->bytes, broadcast, 4) == 0;
 }
 
 bool is_link_local(const struct addr *a)
@@ -153,8 +149,6 @@ static bool l4_read(struct l4 *l4, struct rest r)
 /* The packet inside an ICMP error: its addresses, and 8 bytes of layer 4 where ports are. */
 static bool quote_read(struct l4 *q, struct rest r, int family)
 {
-	unsigned extensions = 0;
-
 	if (family == 4) {
 		size_t header;
 
@@ -175,21 +169,8 @@ static bool quote_read(struct l4 *q, struct rest r, int family)
 	q->src = addr_read(r.p + 8, 6);
 	q->dst = addr_read(r.p + 24, 6);
 	skip_bytes(&r, 40);
-	while (is_extension(q->protocol)) {
-		size_t size;
-
-		if (r.n < 8 || ++extensions > HG_MAX_EXTENSIONS)
-			return false;
-		if (q->protocol == 44 && get16(r.p + 2) & 0xfff8)
-			return false;
-		size = q->protocol == 44   ? 8
-		       : q->protocol == 51 ? (r.p[1] + 2) * 4
-					   : (r.p[1] + 1) * 8;
-		if (r.n < size)
-			return false;
-		q->protocol = r.p[0];
-		skip_bytes(&r, size);
-	}
+	if (is_extension(q->protocol))
+		return false;
 	return l4_read(q, r);
 }
 
@@ -234,6 +215,8 @@ static uint32_t parse_icmp(struct parsed *p, struct rest r, unsigned hops)
 		p->nd_type = p->l4.type;
 		if (p->nd_type == 135 || p->nd_type == 136) {
 			p->is_short = r.n < 24;
+			p->is_solicitation = p->nd_type == 135 && r.p[1] == 0 &&
+					     r.n == 32 && r.p[24] == 1 && r.p[25] == 1;
 			if (!p->is_short)
 				p->target = addr_read(r.p + 8, 6);
 		}
@@ -249,7 +232,8 @@ static uint32_t parse_l4(struct parsed *p, struct rest r, unsigned hops)
 {
 	uint32_t reason = HG_DROP_NONE;
 
-	if (p->is_later_fragment)
+	if (p->is_later_fragment &&
+	    (p->l4.protocol == 6 || p->l4.protocol == 17 || is_icmp(&p->l4)))
 		return p->l4.protocol == 6 && p->fragment == 8 ? HG_DROP_FRAGMENT
 							       : HG_DROP_NONE;
 	if (p->l4.protocol == 6)
@@ -291,6 +275,7 @@ static uint32_t parse_ip4(struct parsed *p, struct rest r)
 static uint32_t parse_ip6(struct parsed *p, struct rest r)
 {
 	unsigned hops, extensions = 0;
+	uint32_t reason;
 	size_t size;
 
 	if (r.n < 40 || r.p[0] >> 4 != 6 || get16(r.p + 4) + 40U > r.n)
@@ -323,7 +308,10 @@ static uint32_t parse_ip6(struct parsed *p, struct rest r)
 		p->l4.protocol = r.p[0];
 		skip_bytes(&r, size);
 	}
-	return parse_l4(p, r, hops);
+	reason = parse_l4(p, r, hops);
+	if (extensions > 0)
+		p->is_solicitation = false;
+	return reason;
 }
 
 static uint32_t parse_arp(struct parsed *p, struct rest r)
@@ -343,8 +331,7 @@ static uint32_t parse_arp(struct parsed *p, struct rest r)
 static uint32_t check_source(struct parsed *p)
 {
 	p->is_unspecified = is_unspecified(&p->l4.src);
-	if (is_loopback(&p->l4.src) ||
-	    (is_multicast(&p->l4.src) && !is_broadcast(&p->l4.src)))
+	if (is_multicast(&p->l4.src) || is_loopback(&p->l4.src))
 		return HG_DROP_MALFORMED;
 	if (addr_equal(&p->l4.src, &p->l4.dst))
 		return HG_DROP_MALFORMED;

@@ -29,7 +29,7 @@ enum parsed_kind {
 struct l4 {
 	struct addr src, dst;
 	int protocol;
-	bool is_known; /* ports, or ICMP type, code and id, could be read */
+	bool is_known; /* ports, or ICMP type, code and id, if the protocol has such */
 	uint16_t sport, dport;
 	uint8_t type, code;
 	uint16_t id;
@@ -55,7 +55,8 @@ struct parsed {
 	uint16_t arp_op;
 	struct addr target; /* neighbour solicitation and advertisement */
 	uint8_t nd_type;
-	bool is_short; /* ND: the target is cut off */
+	bool is_solicitation; /* and nothing but, with its source link-layer address */
+	bool is_short;        /* ND: the target is cut off */
 };
 
 void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret);
