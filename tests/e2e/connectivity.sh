@@ -43,7 +43,9 @@ write_rules() { # HOOK
 	      "ingress": [ { "protocol": "tcp", "ports": 80, "peers": ["203.0.113.0/24", "2001:db8:113::/48"] },
 	                   { "protocol": "icmp", "icmp": "8", "peers": ["203.0.113.0/24"] },
 	                   { "protocol": "icmpv6", "icmp": "128", "peers": ["2001:db8:113::/48"] } ],
-	      "egress":  [ { "protocol": "udp", "ports": 53, "peers": ["203.0.113.0/24", "2001:db8:113::/48"] } ] } },
+	      "egress":  [ { "protocol": "udp", "ports": 53, "peers": ["203.0.113.0/24", "2001:db8:113::/48"] },
+	                   { "description": "What the kernel says about hop limits and sizes, it says with this address.",
+	                     "protocol": "icmpv6", "peers": ["fd00:10::/56"] } ] } },
 	  "interfaces": {
 	    "web-1": { "subnet": "front", "addresses": ["10.0.1.10", "fd00:10:0:1::10"], "security_groups": ["web"], "device": "vweb1", "hook": "$1" },
 	    "web-2": { "subnet": "front", "addresses": ["10.0.1.20", "fd00:10:0:1::20"], "security_groups": ["web"], "device": "vweb2", "hook": "$1" },
