@@ -170,9 +170,11 @@ static int timer_add(struct loop *l, uint64_t usec, sd_event_time_handler_t hand
 	if (r < 0)
 		return r;
 	*ret = source;
-	/* The loop owns it, as it owns the sources that are not named. */
+	/* The loop owns it, as it owns the sources that nobody names. */
 	sd_event_source_set_floating(source, true);
-	return sd_event_source_set_enabled(source, is_on ? SD_EVENT_ON : SD_EVENT_OFF);
+	r = sd_event_source_set_enabled(source, is_on ? SD_EVENT_ON : SD_EVENT_OFF);
+	sd_event_source_unref(source);
+	return r;
 }
 
 static int sources_add(struct loop *l)
