@@ -2,6 +2,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,10 +61,9 @@ static void current_read(struct agent *a)
 		r = config_read_text("", a->text, a->text_size, NULL, diag, &a->model);
 	if (r < 0) {
 		complaints_log(diag);
-		log_error("version %u cannot be read any more (%s); what the kernel "
-			  "holds stays "
-			  "in force",
-			  version, strerror(-r));
+		snprintf(a->trouble, sizeof(a->trouble),
+			 "version %u cannot be read any more: %s", version, strerror(-r));
+		log_error("%s; what the kernel holds stays in force", a->trouble);
 		free(a->text);
 		a->text = NULL;
 		return;
@@ -108,8 +108,10 @@ static void current_restore(struct agent *a)
 	if (!diag || apply_again(a, diag, &refusal) < 0) {
 		if (diag)
 			complaints_log(diag);
-		log_error("version %u could not be put in force again: %s", a->version,
-			  refusal.title);
+		snprintf(a->trouble, sizeof(a->trouble),
+			 "version %u could not be put in force again: %.500s", a->version,
+			 refusal.title);
+		log_error("%s", a->trouble);
 		return;
 	}
 	log_info("version %u is in force", a->version);

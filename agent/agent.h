@@ -69,6 +69,7 @@ struct agent {
 	size_t text_size;
 	struct model *model;
 	uint32_t version;
+	char trouble[600];   /* why the version that was in force is not; "": it is */
 	uint64_t facts_hash; /* of the kernel's addresses that were compiled in */
 	/* the sweep */
 	uint32_t sweep_at;

@@ -222,6 +222,7 @@ int apply_again(struct agent *a, struct diag *diag, struct refusal *ret_refusal)
 		return r;
 	kernel_commit(a);
 	a->facts_hash = hash;
+	a->trouble[0] = '\0';
 	return 0;
 }
 
@@ -418,6 +419,7 @@ int agent_apply(struct agent *a, const struct apply *apply, struct diag *diag,
 	model_free(a->model);
 	a->model = TAKE(model);
 	a->facts_hash = hash;
+	a->trouble[0] = '\0';
 	log_info("%s by uid %u (%s, pid %d): version %u is in force, %zu changes",
 		 apply->action, apply->author.uid, apply->author.comm, apply->author.pid,
 		 a->version, json_size(changes));

@@ -126,10 +126,8 @@ void verb_health(const struct request *q, struct reply *reply)
 		json_set_string(j, "device", list[i].device);
 		json_set_string(j, "error", list[i].error);
 	}
-	if (!a->model && history_current(a->history)) {
-		snprintf(title, sizeof(title),
-			 "version %u could not be put in force again",
-			 history_current(a->history));
+	if (a->trouble[0]) {
+		snprintf(title, sizeof(title), "%.500s", a->trouble);
 		n_missing++;
 	}
 	if (n_missing) {
