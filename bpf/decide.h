@@ -21,7 +21,7 @@
 /* Is the connection still admitted in the direction that opened it? (rule_change strict) */
 HG_GLOBAL int decide_strict(const struct pkt *pkt, const struct ends *e, __u32 flags)
 {
-	__u32 sender, receiver, to, from, key, tracks;
+	__u32 sender, receiver, to, from, key;
 
 	if (!pkt || !e)
 		return 0;
@@ -31,7 +31,6 @@ HG_GLOBAL int decide_strict(const struct pkt *pkt, const struct ends *e, __u32 f
 		to = e->dst.peer;
 		from = e->src.peer;
 		key = pkt->key;
-		tracks = flags;
 	} else {
 		/* A packet of the opening direction has our receiver for its sender. */
 		sender = e->receiver;
@@ -39,16 +38,11 @@ HG_GLOBAL int decide_strict(const struct pkt *pkt, const struct ends *e, __u32 f
 		to = e->src.peer;
 		from = e->dst.peer;
 		key = bpf_ntohs(pkt->tuple.sport);
-		tracks = (flags & HG_FLOW_TRACK_SRC ? HG_FLOW_TRACK_DST : 0) |
-			 (flags & HG_FLOW_TRACK_DST ? HG_FLOW_TRACK_SRC : 0);
 	}
-	if (sender && tracks & HG_FLOW_TRACK_SRC &&
-	    !(group_cell(pkt, sender, HG_EGRESS, to, key) & HG_CELL_ALLOW))
+	if (sender && !(group_cell(pkt, sender, HG_EGRESS, to, key) & HG_CELL_ALLOW))
 		return 0;
-	if (receiver && tracks & HG_FLOW_TRACK_DST &&
-	    !(group_cell(pkt, receiver, HG_INGRESS, from, key) & HG_CELL_ALLOW))
-		return 0;
-	return 1;
+	return !receiver ||
+	       group_cell(pkt, receiver, HG_INGRESS, from, key) & HG_CELL_ALLOW;
 }
 
 /* To another port of this host; everything else is the kernel's. */
