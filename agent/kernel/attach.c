@@ -294,7 +294,7 @@ int attach_begin(struct attach *a, const struct attach_want *wants, size_t n,
 	return r;
 }
 
-static struct live live_of(const struct attached *d)
+static struct live live_of(const struct attach *a, const struct attached *d)
 {
 	bool is_veth = strcmp(d->link.kind, "veth") == 0;
 	struct live live = {
@@ -307,6 +307,8 @@ static struct live live_of(const struct attached *d)
 	};
 
 	memcpy(live.mac, d->link.mac, sizeof(live.mac));
+	/* XDP must know it before the instance has spoken: no stack will ask for it. */
+	netlink_peer_mac(a->netlink, &d->link, live.peer);
 	return live;
 }
 
@@ -314,7 +316,7 @@ int attach_live(struct attach *a, struct image *staged)
 {
 	for (size_t i = 0; i < a->next.n; i++) {
 		const struct attached *d = &a->next.items[i];
-		struct live live = live_of(d);
+		struct live live = live_of(a, d);
 		int r;
 
 		if (d->state != ATTACH_ATTACHED)
@@ -441,7 +443,7 @@ static void device_appear(struct attach *a, struct attached *d, const struct lin
 	d->link = *link;
 	d->is_xdp = hook_choose(d->hook, link).is_xdp;
 	r = record_need(a, d, &record);
-	live = live_of(d);
+	live = live_of(a, d);
 	if (r == 0) {
 		r = live_set(image, &live);
 		if (r < 0)
@@ -458,7 +460,7 @@ static void device_appear(struct attach *a, struct attached *d, const struct lin
 		device_fail(d);
 		return;
 	}
-	live = live_of(d);
+	live = live_of(a, d);
 	live_set(image, &live);
 	d->state = ATTACH_ATTACHED;
 	d->error[0] = '\0';
@@ -483,7 +485,7 @@ void attach_follow(struct attach *a, attach_changed_fn *changed, void *arg)
 			struct live live;
 
 			d->link = *link;
-			live = live_of(d);
+			live = live_of(a, d);
 			live_set(&image, &live);
 		}
 		if (d->state != before || d->link.ifindex != ifindex)
@@ -506,15 +508,12 @@ int attach_new(struct dataplane *dp, const char *pin_dir, struct netlink *netlin
 	a->records = -1;
 	a->pin_dir = strdup(pin_dir);
 	r = a->pin_dir ? records_open(pin_dir, true) : -ENOMEM;
-	if (r < 0) {
-		error_set("cannot pin hg_devices in %s: %s", pin_dir, strerror(-r));
-		attach_free(a);
-		return r;
+	if (r >= 0) {
+		a->records = r;
+		r = slots_read(a);
 	}
-	a->records = r;
-	r = slots_read(a);
 	if (r < 0) {
-		error_set("cannot read hg_devices: %s", strerror(-r));
+		error_set("cannot keep hg_devices in %s: %s", pin_dir, strerror(-r));
 		attach_free(a);
 		return r;
 	}

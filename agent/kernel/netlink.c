@@ -139,11 +139,10 @@ static struct link link_read(struct rtnl_link *l)
 	};
 	const char *kind = rtnl_link_get_type(l), *name = rtnl_link_get_name(l);
 	struct nl_addr *mac = rtnl_link_get_addr(l);
-	int32_t netnsid;
-
 	snprintf(link.name, sizeof(link.name), "%s", name ? name : "");
 	snprintf(link.kind, sizeof(link.kind), "%s", kind ? kind : "");
-	link.has_far_peer = rtnl_link_get_link_netnsid(l, &netnsid) == 0;
+	link.has_far_peer = rtnl_link_get_link_netnsid(l, &link.peer_netns) == 0;
+	link.peer_ifindex = (uint32_t)rtnl_link_get_link(l);
 	if (mac && nl_addr_get_len(mac) == sizeof(link.mac))
 		memcpy(link.mac, nl_addr_get_binary_addr(mac), sizeof(link.mac));
 	return link;
@@ -238,6 +237,59 @@ const struct addr *netlink_addresses(const struct netlink *n, uint32_t ifindex,
 			vec_push(&mutable->found, n->owned.items[i].addr);
 	*ret_n = n->found.n;
 	return n->found.items;
+}
+
+static int mac_read(struct nl_msg *msg, void *arg)
+{
+	const struct nlattr *mac =
+		nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg), IFLA_ADDRESS);
+
+	if (mac && nla_len(mac) == 6)
+		memcpy(arg, nla_data(mac), 6);
+	return NL_OK;
+}
+
+static int mac_ask(const struct netlink *n, struct nl_msg *msg, uint8_t ret[static 6])
+{
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	int r;
+
+	if (!cb)
+		return -ENOMEM;
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, mac_read, ret);
+	r = nl_send_auto(n->asks, msg);
+	if (r >= 0)
+		r = nl_recvmsgs(n->asks, cb);
+	if (r >= 0)
+		r = nl_wait_for_ack(n->asks);
+	nl_cb_put(cb);
+	return r;
+}
+
+int netlink_peer_mac(const struct netlink *n, const struct link *link,
+		     uint8_t ret[static 6])
+{
+	static const uint8_t none[6];
+	struct ifinfomsg info = { .ifi_index = (int)link->peer_ifindex };
+	uint8_t mac[6] = {};
+	struct nl_msg *msg;
+	int r;
+
+	if (strcmp(link->kind, "veth") != 0 || !link->peer_ifindex)
+		return -ENODEV;
+	msg = nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	if (!msg)
+		return -ENOMEM;
+	r = nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
+	if (r == 0 && link->has_far_peer)
+		r = nla_put_s32(msg, IFLA_TARGET_NETNSID, link->peer_netns);
+	if (r == 0)
+		r = mac_ask(n, msg, mac);
+	nlmsg_free(msg);
+	if (r < 0 || memcmp(mac, none, sizeof(mac)) == 0)
+		return -ENODEV;
+	memcpy(ret, mac, sizeof(mac));
+	return 0;
 }
 
 static int count_filter(struct nl_msg *msg, void *arg)

@@ -23,7 +23,9 @@ struct link {
 	uint32_t ifindex;
 	uint32_t mtu;
 	uint16_t arp_type;
-	bool has_far_peer; /* the other end is in another namespace */
+	bool has_far_peer;     /* the other end is in another namespace: */
+	int32_t peer_netns;    /* its id here */
+	uint32_t peer_ifindex; /* of a veth's other end, there */
 	uint8_t mac[6];
 };
 
@@ -46,5 +48,8 @@ const struct link *netlink_link(const struct netlink *n,
 const struct addr *netlink_addresses(const struct netlink *n, uint32_t ifindex,
 				     size_t *ret_n);
 
+/* The MAC of a veth's other end, wherever that is. -ENODEV: no veth, or not to be told. */
+int netlink_peer_mac(const struct netlink *n, const struct link *link,
+		     uint8_t ret[static 6]);
 /* Classifiers at one end of a device's clsact qdisc; -1 when that cannot be told. */
 int netlink_filters(const struct netlink *n, uint32_t ifindex, bool is_egress);

@@ -82,6 +82,13 @@ static struct hg_device *device_find(const struct image *image, uint32_t id)
 						sizeof(struct hg_device));
 }
 
+static bool mac_is_none(const uint8_t mac[static 6])
+{
+	static const uint8_t none[6];
+
+	return memcmp(mac, none, sizeof(none)) == 0;
+}
+
 int live_set(struct image *image, const struct live *live)
 {
 	struct hg_device *d = device_find(image, live->device);
@@ -92,6 +99,8 @@ int live_set(struct image *image, const struct live *live)
 	if (!p)
 		return -ENOSPC;
 	memcpy(d->mac, live->mac, sizeof(d->mac));
+	if (mac_is_none(d->peer))
+		memcpy(d->peer, live->peer, sizeof(d->peer));
 	d->mtu = live->mtu;
 	d->flags = live->flags;
 	__atomic_store_n(&d->ifindex, live->ifindex, __ATOMIC_RELEASE);
@@ -130,7 +139,8 @@ static void peers_keep(const struct image *old, struct image *image)
 			continue;
 		p = port_find(old, d->ifindex, false);
 		before = p ? device_find(old, p->device) : NULL;
-		if (before && memcmp(before->mac, d->mac, sizeof(d->mac)) == 0)
+		if (before && memcmp(before->mac, d->mac, sizeof(d->mac)) == 0 &&
+		    !mac_is_none(before->peer))
 			memcpy(d->peer, before->peer, sizeof(d->peer));
 	}
 }

@@ -46,6 +46,7 @@ int main(void)
 		.flags = HG_DEVICE_PEER,
 		.mtu = 1500,
 		.mac = { 2, 0, 0, 0, 0, 1 },
+		.peer = { 4 },
 	};
 
 	is(live_set(&image, &live), 0, "a device's live words can be written");
@@ -54,8 +55,12 @@ int main(void)
 	ok(device(1)->ifindex == 5 && device(1)->mtu == 1500 &&
 		   device(1)->flags == HG_DEVICE_PEER && device(1)->mac[5] == 1,
 	   "the device knows its index, MTU, flags and MAC");
+	ok(device(1)->peer[0] == 4, "and the instance's MAC, as far as it was known");
 	live.mtu = 9000;
+	live.peer[0] = 6;
 	is(live_set(&image, &live), 0, "they can be written again");
+	is(device(1)->peer[0], 4,
+	   "what the packet path may have learnt is not overwritten");
 	ok(device(1)->mtu == 9000 && port(5)->device == 1,
 	   "and the device keeps its one port entry");
 	for (uint32_t i = 0; i < 3; i++) {
