@@ -39,7 +39,9 @@ struct connection {
 	/* UDP: a response counts once a request, a request once a response. */
 	unsigned n_requests, n_responses;
 	uint32_t seen, timeout;
-	unsigned epoch;
+	/* By who sends: the rules that judged it last, and the door's interface. */
+	unsigned epoch[2];
+	char met[2][ZONE_TEXT];
 };
 
 struct fragment {

@@ -204,16 +204,6 @@ static void find_ends(struct hearing *h)
 
 /* ---- section 5: connections ---- */
 
-static void swap_ends(struct hearing *h)
-{
-	int end = h->end[0], subnet = h->subnet[0];
-
-	h->end[0] = h->end[1];
-	h->subnet[0] = h->subnet[1];
-	h->end[1] = end;
-	h->subnet[1] = subnet;
-}
-
 static bool crosses(const struct hearing *h)
 {
 	return h->subnet[0] != h->subnet[1];
@@ -226,35 +216,36 @@ static int nacl_of(const struct hearing *h, int position)
 	return h->subnet[position] < 0 ? -1 : m->subnets[h->subnet[position]].nacl;
 }
 
-/* Would the groups at both ends let 'p' open a connection? */
-static bool would_open(const struct hearing *h, const struct l4 *p)
+/* Does the group end at 'position' of 'c' let it open under these rules? */
+static bool may_still_open(const struct hearing *h, const struct connection *c,
+			   int position)
 {
-	const struct world *w = &h->o->world;
+	int end = h->end[h->sender == 0 ? position : !position];
 
-	if (exempt_to(w, h->at->vpc, p))
-		return true;
-	if (h->end[0] >= 0 && !groups_judge(w, h->end[0], 1, p).allow)
-		return false;
-	return h->end[1] < 0 || groups_judge(w, h->end[1], 0, p).allow;
+	return end < 0 ||
+	       groups_judge(&h->o->world, end, position == 0 ? 1 : 0, &c->opener).allow;
 }
 
-/* rule_change: strict. The first packet after a switch has its connection judged again. */
+static void note_judged(const struct hearing *h, struct connection *c, int sender)
+{
+	c->epoch[sender] = h->o->epoch;
+	snprintf(c->met[sender], sizeof(c->met[sender]), "%s", h->at->name);
+}
+
+/* rule_change: strict. The first packet after a switch, each way, has its connection judged
+ * again in the direction that opened it; and so has one that meets another device. */
 static void judge_again(struct hearing *h)
 {
 	struct connection *c = h->connection;
-	bool stays;
 
-	if (c->epoch == h->o->epoch)
+	if (c->epoch[h->sender] == h->o->epoch &&
+	    strcmp(c->met[h->sender], h->at->name) == 0)
 		return;
-	c->epoch = h->o->epoch;
-	if (!h->o->world.m->settings.is_strict)
+	note_judged(h, c, h->sender);
+	if (!h->o->world.m->settings.is_strict || c->is_exempt ||
+	    exempt_to(&h->o->world, h->at->vpc, &c->opener))
 		return;
-	if (h->sender == 1)
-		swap_ends(h);
-	stays = would_open(h, &c->opener);
-	if (h->sender == 1)
-		swap_ends(h);
-	if (stays)
+	if (may_still_open(h, c, 0) && may_still_open(h, c, 1))
 		return;
 	c->is_used = false;
 	h->connection = NULL;
@@ -358,7 +349,7 @@ static void open_connection(struct hearing *h, const bool tracks[2])
 	snprintf(c->zone, sizeof(c->zone), "%s", h->zone);
 	c->opener = h->p.l4;
 	c->pair = icmp_pair(&h->p.l4, &is_response);
-	c->epoch = h->o->epoch;
+	note_judged(h, c, 0);
 	c->tracks[0] = tracks[0];
 	c->tracks[1] = tracks[1];
 	c->state = c->pair                  ? STATE_ICMP

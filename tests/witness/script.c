@@ -223,9 +223,9 @@ static void say(struct author *a, const struct frame *f, int interface, uint32_t
 	struct frame_at at;
 	size_t size;
 
-	/* One MAC an interface: the program learns them from what it sees. */
+	/* The program learns the instance's MAC, and finds it to be what it was. */
 	memcpy(copy.smac, (uint8_t[]){ 2, 0xbb, 0, 0, 0, 0 }, 6);
-	copy.smac[5] = interface + 1;
+	copy.smac[5] = device_of(a->m, interface);
 	size = frame_build(&copy, frame, sizeof(frame), &at);
 	if (dice_chance(&a->dice, 4) && size > at.l3 + 10)
 		size = mangle(a, frame, &at);

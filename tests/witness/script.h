@@ -34,6 +34,16 @@ struct script {
 	size_t n;
 };
 
+/* Device ids count interfaces that have a device, from 1, in the order of the model. */
+static inline uint32_t device_of(const struct model *m, int interface)
+{
+	uint32_t id = 0;
+
+	for (int i = 0; i <= interface; i++)
+		id += m->interfaces[i].device != NULL;
+	return m->interfaces[interface].device ? id : 0;
+}
+
 struct script *script_write(uint64_t seed, struct model *const *versions,
 			    unsigned n_versions, size_t n_packets);
 void script_free(struct script *s); /* NULL is fine */
