@@ -9,30 +9,37 @@
  */
 #include "trie.h"
 
-/* A call: it stands at half a dozen places, and two walks are much code. */
-HG_GLOBAL int class_find(const struct pkt *pkt, __u32 vpc, const struct hg_addr *addr,
-			 struct end *ret)
+static __always_inline void class_read(const struct pkt *pkt, const struct hg_vpc *v,
+				       __u32 id, struct end *ret)
 {
-	const struct header *h;
-	const struct hg_vpc *v;
 	const struct hg_class *c;
-	__u32 id;
 
-	if (!pkt || !addr || !ret)
-		return 0;
-	*ret = (struct end){};
-	h = header_find(pkt);
-	v = h ? table_record(pkt, h->vpcs, vpc) : NULL;
-	if (!v)
-		return 0;
-	id = pkt->tuple.family == HG_FAMILY_6 ? trie_find6(pkt, v->trie6, addr)
-					      : trie_find4(pkt, v->trie4, addr->w[0]);
 	if (id >= v->classes.n)
-		return 0;
+		return;
 	c = image_line(pkt, v->classes.line + (id >> 2));
 	if (!c)
-		return 0;
+		return;
 	c += id & 3;
 	*ret = (struct end){ c->peer, c->interface, c->subnet, c->exempt };
-	return 1;
+}
+
+/* A call: the search stands at half a dozen places, and is much code. */
+HG_GLOBAL __u32 class_id6(const struct pkt *pkt, __u32 trie, const struct hg_addr *addr)
+{
+	return pkt && addr ? trie_find6(pkt, trie, addr) : 0;
+}
+
+static __always_inline void class_find(const struct pkt *pkt, __u32 vpc,
+				       const struct hg_addr *addr, struct end *ret)
+{
+	const struct header *h = header_find(pkt);
+	const struct hg_vpc *v = h ? table_record(pkt, h->vpcs, vpc) : NULL;
+
+	*ret = (struct end){};
+	if (v)
+		class_read(pkt, v,
+			   pkt->tuple.family == HG_FAMILY_6
+				   ? class_id6(pkt, v->trie6, addr)
+				   : trie_find4(pkt, v->trie4, addr->w[0]),
+			   ret);
 }

@@ -67,13 +67,12 @@ static __always_inline __u32 classifier_cell(const struct pkt *pkt,
 }
 
 /* Of groups: 'key' may be that of the opposite direction. */
-HG_GLOBAL __u32 classifier_find(const struct pkt *pkt, __u32 line, __u32 peer, __u32 key)
+static __always_inline __u32 classifier_find(const struct pkt *pkt, __u32 line,
+					     __u32 peer, __u32 key)
 {
 	const struct hg_classifier *c;
 	__u32 column;
 
-	if (!pkt)
-		return 0;
 	c = image_line(pkt, line);
 	if (!c)
 		return 0;

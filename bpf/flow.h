@@ -305,7 +305,7 @@ HG_GLOBAL int flow_forget(struct flow *fl, __u32 family)
 }
 
 /* A call, so that its many ways out are one to the verifier. */
-HG_GLOBAL int flow_lock(__u32 set)
+HG_GLOBAL int flow_lock_wait(__u32 set)
 {
 	__u32 i = set & (HG_LOCKS - 1);
 	struct hg_lock *l = bpf_map_lookup_elem(&hg_locks, &i);
@@ -316,6 +316,15 @@ HG_GLOBAL int flow_lock(__u32 set)
 		if (__sync_val_compare_and_swap(&l->taken, 0, 1) == 0)
 			return 1;
 	return 0;
+}
+
+static __always_inline int flow_lock(__u32 set)
+{
+	__u32 i = set & (HG_LOCKS - 1);
+	struct hg_lock *l = bpf_map_lookup_elem(&hg_locks, &i);
+
+	return l &&
+	       (__sync_val_compare_and_swap(&l->taken, 0, 1) == 0 || flow_lock_wait(set));
 }
 
 static __always_inline void flow_unlock(__u32 set)

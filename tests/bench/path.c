@@ -26,16 +26,17 @@
 #include "compile/image.h"
 #include "config/read.h"
 
-#define ROUNDS      9
-#define N_SETS      (1U << 20) /* 4M entries a family: 1M connections at load 0.5 */
-#define IMAGE_LINES (1U << 21)
-#define TCP_SYN     2
-#define TCP_SYNACK  18
-#define TCP_ACK     16
+#define ROUNDS       9
+#define SETS_DEFAULT (1U << 16) /* what max_flows of 65536, the default, comes to */
+#define SETS_MILLION (1U << 20) /* max_flows of 1M: 4M entries at most half full */
+#define IMAGE_LINES  (1U << 21)
+#define TCP_SYN      2
+#define TCP_SYNACK   18
+#define TCP_ACK      16
 
 static struct bpf_object *object;
 static uint8_t frame[64];
-static uint32_t epoch;
+static uint32_t epoch, n_sets;
 
 static void die(const char *what, int r)
 {
@@ -69,7 +70,7 @@ static char *section_memory(struct bpf_map *m)
 	static struct {
 		struct bpf_map *map;
 		char *memory;
-	} known[2];
+	} known[4]; /* two sections of two objects */
 	size_t size, i = 0;
 
 	if (bpf_map__fd(m) < 0)
@@ -141,19 +142,22 @@ static void resize(const char *map, uint32_t n)
 		die(map, r);
 }
 
-static void load(const char *path)
+static void load(const char *path, uint32_t sets)
 {
 	int r;
 
+	if (object)
+		bpf_object__close(object);
+	n_sets = sets;
 	libbpf_set_print(print);
 	object = bpf_object__open_file(path, NULL);
 	if (!object)
 		die(path, -errno);
 	resize("hg_image", IMAGE_LINES);
-	resize("hg_flows4", N_SETS);
+	resize("hg_flows4", n_sets);
 	resize("hg_hits", 1 << 17);
 	/* rodata is written before it is frozen. */
-	set32("hg_flow_mask", N_SETS - 1);
+	set32("hg_flow_mask", n_sets - 1);
 	set32("hg_hits_half", 1 << 16);
 	r = bpf_object__load(object);
 	if (r)
@@ -310,8 +314,16 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Median of rounds, program and generator in turn. */
-static void measure(const char *name, uint32_t n, uint32_t want)
+static struct hg_set4 *flows; /* of the loaded object */
+
+static void forget(void)
+{
+	memset(flows, 0, (size_t)n_sets * sizeof(struct hg_set4));
+}
+
+/* Median of rounds, program and generator in turn. 'is_new': every round meets an empty
+ * table and opens a flow a packet. */
+static void measure(const char *name, uint32_t n, uint32_t want, bool is_new)
 {
 	double net[ROUNDS];
 	uint32_t verdict = want;
@@ -320,10 +332,12 @@ static void measure(const char *name, uint32_t n, uint32_t want)
 	for (int i = 0; i < ROUNDS; i++) {
 		double base = run("bench_base", n, NULL);
 
+		if (is_new)
+			forget();
 		net[i] = run("bench_in", n, &verdict) - base;
 	}
 	qsort(net, ROUNDS, sizeof(net[0]), compare);
-	printf("%-58s %7.1f   %7.1f .. %.1f%s\n", name, net[ROUNDS / 2], net[0],
+	printf("  %-56s %7.1f   %7.1f .. %.1f%s\n", name, net[ROUNDS / 2], net[0],
 	       net[ROUNDS - 1], verdict == want ? "" : "   UNEXPECTED VERDICT");
 	fflush(stdout);
 }
@@ -337,24 +351,17 @@ static void phase(const char *program, uint32_t flags, uint32_t n)
 	run(program, n, NULL);
 }
 
-static struct hg_set4 *flows; /* of the loaded object */
-
 static uint32_t established(void)
 {
 	const struct hg_set4 *sets = flows;
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < N_SETS; i++)
+	for (uint32_t i = 0; i < n_sets; i++)
 		for (int w = 0; w < HG_WAYS; w++)
 			n += sets[i].way[w].key.live &&
 			     HG_LIFE_STATE(sets[i].way[w].state.life) ==
 				     HG_STATE_ESTABLISHED;
 	return n;
-}
-
-static void forget(void)
-{
-	memset(flows, 0, (size_t)N_SETS * sizeof(struct hg_set4));
 }
 
 static void bench_established(uint32_t n)
@@ -370,25 +377,41 @@ static void bench_established(uint32_t n)
 	set64("bench_flows", n);
 	snprintf(name, sizeof(name), "established, %u flows (%u entries)", n,
 		 established());
-	measure(name, 1000000, 2);
+	measure(name, 1000000, 2, false);
 }
 
-static void bench_new(const char *rules, uint32_t table)
+/* Packets one after another, each of another flow. */
+static void bench_fresh(const char *name, uint32_t n, uint32_t want, uint32_t spread)
 {
-	char name[80];
-
 	forget();
 	frame_make(false);
 	set64("bench_flows", 0);
 	set64("bench_next", 0);
 	set32("bench_flags", TCP_SYN);
-	snprintf(name, sizeof(name), "new flow, %s", rules);
-	measure(name, table, 2);
+	set32("bench_spread", spread);
+	measure(name, n, want, want == 2);
+	set32("bench_spread", 0);
+}
+
+static void bench_rules(unsigned n)
+{
+	_cleanup_free_ char *allow = rules_make(n, "allow", 5);
+	_cleanup_free_ char *deny = rules_make(n, "deny", 5);
+
+	printf("NACL of %u rules each way, 5 groups, %u sets\n", n, n_sets);
+	apply(allow);
+	bench_established(1000);
+	bench_fresh("new, both entries, one client", 20000, 2, 0);
+	bench_fresh("new, both entries, clients from all over", 20000, 2, 1);
+	apply(deny);
+	bench_fresh("denied by the last rule, one client", 1000000, 1, 0);
+	bench_fresh("denied by the last rule, clients from all over", 1000000, 1, 1);
+	set64("bench_flows", 1);
+	measure("denied by the last rule, one packet again and again", 1000000, 1, false);
 }
 
 int main(int argc, char **argv)
 {
-	static const unsigned sizes[] = { 10, 1000, 10000 };
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	cpu_set_t cpus;
 
@@ -402,32 +425,23 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (unshare(CLONE_NEWNET))
 		die("unshare", -errno);
-	load(argv[1]);
-	flows = table("hg_flows4");
-	printf("%-58s %7s   %s\n", "net ns a packet, XDP door, IPv4 TCP, one CPU",
+	printf("  %-56s %7s   %s\n", "net ns a packet, XDP door, IPv4 TCP, one CPU",
 	       "median", "least .. most");
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		_cleanup_free_ char *allow = rules_make(sizes[i], "allow", 5);
-		_cleanup_free_ char *deny = rules_make(sizes[i], "deny", 5);
-		char name[80];
+	load(argv[1], SETS_DEFAULT);
+	flows = table("hg_flows4");
+	bench_rules(10);
+	bench_rules(1000);
+	bench_rules(10000);
+	load(argv[1], SETS_MILLION);
+	flows = table("hg_flows4");
+	{
+		_cleanup_free_ char *rules = rules_make(10, "allow", 5);
 
-		apply(allow);
-		printf("NACL of %u rules each way, 5 groups\n", sizes[i]);
+		printf("established, %u sets\n", n_sets);
+		apply(rules);
 		bench_established(1000);
-		if (i == 0) {
-			bench_established(100000);
-			bench_established(1000000);
-		}
-		snprintf(name, sizeof(name), "both entries, 100k flows");
-		bench_new(name, 100000);
-		set32("bench_spread", 1);
-		snprintf(name, sizeof(name), "both entries, 100k flows from all over");
-		bench_new(name, 100000);
-		forget();
-		apply(deny);
-		set64("bench_flows", 0);
-		measure("denied by the last rule", 1000000, 1);
-		set32("bench_spread", 0);
+		bench_established(100000);
+		bench_established(1000000);
 	}
 	return 0;
 }
