@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* budget OBJECT...: load every program of a BPF object with the verifier's statistics on,
- * and print a line for each: program, instructions processed, deepest stack, instructions
- * after translation. Exit 1 when the kernel refuses one, with the end of its reasons.
+ * and print a line for each: program, instructions processed, stack of it and its
+ * functions together, instructions as compiled. Exit 1 when the kernel refuses one, with the end of its reasons.
  *
  * The maps get the smallest size that still has room for a set of records: what the
  * verifier does depends on the value's size and never on how many there are.
@@ -51,7 +51,7 @@ static void shrink_maps(struct bpf_object *object)
 	}
 }
 
-/* The sum of "stack depth 120+32": a program and the functions it calls. */
+/* The sum of "stack depth 120+32": a program and its functions, whoever calls whom. */
 static unsigned stack_depth(const char *log)
 {
 	const char *at = strstr(log, "stack depth ");
