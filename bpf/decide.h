@@ -216,7 +216,7 @@ HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl)
 	    (HG_LIFE_STATE(life) == HG_STATE_CLOSING && pkt->opens))
 		return 0;
 	if (h->settings & HG_SETTING_STRICT && READ_ONCE(fl->state.epoch) != pkt->epoch &&
-	    !(HG_LIFE_FLAGS(life) & HG_FLOW_EXEMPT) &&
+	    !decide_exempt(pkt, &s->ends, fl) &&
 	    !decide_strict(pkt, &s->ends, HG_LIFE_FLAGS(life))) {
 		if (pkt->commit)
 			flow_forget(fl, pkt->tuple.family);
