@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* budget OBJECT...: load every program of a BPF object with the verifier's statistics on,
- * and print a line for each: program, instructions processed, stack of it and its
- * functions together, instructions as compiled. Exit 1 when the kernel refuses one, with the end of its reasons.
+ * and print a line for each: program, instructions processed, stack of it and its functions
+ * together, instructions as compiled. Exit 1 when the kernel refuses one, with the end of
+ * its reasons.
  *
  * The maps get the smallest size that still has room for a set of records: what the
  * verifier does depends on the value's size and never on how many there are.
