@@ -242,7 +242,7 @@ static void judge_again(struct hearing *h)
 	    strcmp(c->met[h->sender], h->at->name) == 0)
 		return;
 	note_judged(h, c, h->sender);
-	if (!h->o->world.m->settings.is_strict || c->is_exempt ||
+	if (!h->o->world.m->settings.is_strict ||
 	    exempt_to(&h->o->world, h->at->vpc, &c->opener))
 		return;
 	if (may_still_open(h, c, 0) && may_still_open(h, c, 1))
@@ -442,6 +442,9 @@ static struct decision judge_traffic(struct hearing *h)
 	is_exempt = exempt_to(w, h->at->vpc, &h->p.l4);
 	find_connection(h);
 	if (!is_exempt && is_exempt_speaker(h)) {
+		/* Without state, but for the connection that asked it. */
+		if (h->connection && !h->connection->is_exempt)
+			h->connection = NULL;
 		account(h, false, tracks);
 		return d;
 	}

@@ -169,8 +169,6 @@ static bool quote_read(struct l4 *q, struct rest r, int family)
 	q->src = addr_read(r.p + 8, 6);
 	q->dst = addr_read(r.p + 24, 6);
 	skip_bytes(&r, 40);
-	if (is_extension(q->protocol))
-		return false;
 	return l4_read(q, r);
 }
 
