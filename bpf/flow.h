@@ -332,8 +332,9 @@ static __always_inline void flow_unlock(__u32 set)
 	__u32 i = set & (HG_LOCKS - 1);
 	struct hg_lock *l = bpf_map_lookup_elem(&hg_locks, &i);
 
+	/* What was published before was published by an atomic exchange, a full barrier. */
 	if (l)
-		__sync_lock_test_and_set(&l->taken, 0);
+		WRITE_ONCE(l->taken, 0);
 }
 
 /* What a new entry starts with. */
@@ -428,6 +429,13 @@ static __always_inline int flow_choose(struct flow_choice *c, const struct flow 
 
 #define FLOW_LOCKED (~0U)
 
+static __always_inline int flow_is_absent4(const struct hg_set4 *set,
+					   const union flow_key4 *k)
+{
+	return flow_differs4(&set->way[0], k) && flow_differs4(&set->way[1], k) &&
+	       flow_differs4(&set->way[2], k) && flow_differs4(&set->way[3], k);
+}
+
 /* Inserts 't', or finds it. Returns where: set * 4 + way + 1; FLOW_FULL when the set holds
  * protected flows only, FLOW_LOCKED when its lock was not to be had. */
 HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, __u32 now)
@@ -451,13 +459,21 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 		return FLOW_LOCKED;
 	if (!flow_lock(i))
 		return FLOW_LOCKED;
-	for (__u32 n = 0; n < HG_WAYS; n++) {
-		__u32 way = (FLOW_HOME(hash) + n) & 3;
-		const struct hg_flow4 *e = &set->way[way];
+	if (flow_is_absent4(set, &k) &&
+	    !READ_ONCE(FLOW4(&set->way[FLOW_HOME(hash)])->tail)) {
+		c->way = FLOW_HOME(hash);
+		c->rank = RANK_FREE;
+		verdict = FLOW_TAKE;
+	} else {
+		for (__u32 n = 0; n < HG_WAYS; n++) {
+			__u32 way = (FLOW_HOME(hash) + n) & 3;
+			const struct hg_flow4 *e = &set->way[way];
 
-		flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, &k), now), way);
+			flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, &k), now),
+				   way);
+		}
+		verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4, now);
 	}
-	verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4, now);
 	if (verdict == FLOW_TAKE) {
 		struct hg_flow4 *e = &set->way[c->way & 3];
 		__u64 *w = (__u64 *)&e->key;
@@ -470,6 +486,13 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 	}
 	flow_unlock(i);
 	return verdict ? i * HG_WAYS + (c->way & 3) + 1 : FLOW_FULL;
+}
+
+static __always_inline int flow_is_absent6(const struct hg_set6 *set,
+					   const union flow_key6 *k)
+{
+	return flow_differs6(&set->way[0], k) && flow_differs6(&set->way[1], k) &&
+	       flow_differs6(&set->way[2], k) && flow_differs6(&set->way[3], k);
 }
 
 HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, __u32 now)
@@ -493,13 +516,21 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 		return FLOW_LOCKED;
 	if (!flow_lock(i))
 		return FLOW_LOCKED;
-	for (__u32 n = 0; n < HG_WAYS; n++) {
-		__u32 way = (FLOW_HOME(hash) + n) & 3;
-		const struct hg_flow6 *e = &set->way[way];
+	if (flow_is_absent6(set, &k) &&
+	    !READ_ONCE(FLOW6(&set->way[FLOW_HOME(hash)])->tail)) {
+		c->way = FLOW_HOME(hash);
+		c->rank = RANK_FREE;
+		verdict = FLOW_TAKE;
+	} else {
+		for (__u32 n = 0; n < HG_WAYS; n++) {
+			__u32 way = (FLOW_HOME(hash) + n) & 3;
+			const struct hg_flow6 *e = &set->way[way];
 
-		flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, &k), now), way);
+			flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, &k), now),
+				   way);
+		}
+		verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6, now);
 	}
-	verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6, now);
 	if (verdict == FLOW_TAKE) {
 		struct hg_flow6 *e = &set->way[c->way & 3];
 		__u64 *w = (__u64 *)&e->key;
