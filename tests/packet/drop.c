@@ -26,7 +26,9 @@ static const char rules[] =
 	"} },"
 	"  'interfaces': { 'a': { 'subnet': 's', 'device': 'p0', 'security_groups': "
 	"['g'],"
-	"           'addresses': ['10.200.0.10'] } } }";
+	"           'addresses': ['10.200.0.10'] },"
+	"    'b': { 'subnet': 's', 'device': 'p1', 'security_groups': ['g'],"
+	"           'addresses': ['10.200.0.12'] } } }";
 
 struct row {
 	uint32_t reason;
@@ -112,6 +114,20 @@ static void ledger(struct stand *s)
 	   bytes, "and so it is for bytes");
 }
 
+/* The device that a packet would be switched to has gone. */
+static void absent_device(struct stand *s)
+{
+	struct frame f = frame_udp("10.200.0.10", 1, "10.200.0.12", 53);
+	struct image image = dataplane_image(stand_plane(s));
+	struct hg_table devices = image_header(&image)->devices;
+	struct hg_device *d = (struct hg_device *)&image.lines[devices.line + 2];
+
+	is_reason(stand_in(s, "p0", f), 0, "a packet is switched to a device");
+	d->ifindex = 0;
+	is_reason(stand_in(s, "p0", f), HG_DROP_NO_NEIGHBOUR,
+		  "and dropped as NO_NEIGHBOUR when that has gone");
+}
+
 /* A frame on a device that the port table does not know. */
 static void unknown_device(struct stand *s)
 {
@@ -141,8 +157,7 @@ static void broken_image(struct stand *s)
 {
 	struct frame f = frame_udp("198.51.100.7", 1000, "10.200.0.10", 53);
 	struct image image = dataplane_image(stand_plane(s));
-	struct hg_table interfaces = image_header(&image)->interfaces;
-	struct hg_interface *i = (struct hg_interface *)&image.lines[interfaces.line + 1];
+	struct hg_header *header = (struct hg_header *)image.lines;
 	struct hg_counters before, after;
 	uint8_t frame[FRAME_MAX];
 	size_t size = frame_build(&f, frame, sizeof(frame), NULL);
@@ -150,7 +165,7 @@ static void broken_image(struct stand *s)
 
 	is_reason(stand_out(s, "p0", f), 0, "a packet passes the image as it was");
 	stand_reset(s);
-	i->groups[HG_INGRESS] = 0x3ffffff;
+	header->interfaces.line = 0x3ffffff;
 	count(s, &before);
 	if (dataplane_run(stand_plane(s), PROGRAM_OUT, 1, frame, size, NULL, NULL,
 			  &code) < 0)
@@ -170,6 +185,7 @@ int main(void)
 		stand_rules(s, rules);
 		stand_reset(s);
 		ledger(s);
+		absent_device(s);
 	}
 	unknown_device(s);
 	broken_image(s);
