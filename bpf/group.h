@@ -29,6 +29,8 @@ static __always_inline int group_judge(const struct pkt *pkt, __u32 interface,
 
 	if (!i)
 		return 0;
+	if (!image_line(pkt, i->groups[direction]))
+		return -HG_DROP_INTERNAL;
 	cell = classifier_find(pkt, i->groups[direction], peer, pkt->key);
 	allow = cell & HG_CELL_ALLOW;
 	account_hit(pkt, cell & HG_CELL_RULE);

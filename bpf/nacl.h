@@ -22,6 +22,8 @@ static __always_inline int nacl_judge(struct pkt *pkt, __u32 subnet, __u32 direc
 	line = s->nacl[direction];
 	if (!line)
 		return 0;
+	if (!image_line(pkt, line))
+		return -HG_DROP_INTERNAL;
 	cell = classifier_find_ordered(pkt, line, peer, other);
 	allow = cell & HG_CELL_ALLOW;
 	account_hit(pkt, cell & HG_CELL_RULE);
