@@ -123,6 +123,7 @@ static void absent_device(struct stand *s)
 	struct hg_device *d = (struct hg_device *)&image.lines[devices.line + 2];
 
 	is_reason(stand_in(s, "p0", f), 0, "a packet is switched to a device");
+	stand_reset(s);
 	d->ifindex = 0;
 	is_reason(stand_in(s, "p0", f), HG_DROP_NO_NEIGHBOUR,
 		  "and dropped as NO_NEIGHBOUR when that has gone");

@@ -225,8 +225,7 @@ static void write_settings(struct writer *w)
 		"{ \"protocol\": \"udp\", \"ports\": \"67-68\" }",
 		"{ \"protocol\": \"udp\", \"address\": \"10.0.0.2\", \"ports\": 53 }",
 		"{ \"protocol\": \"all\", \"address\": \"203.0.113.9\" }",
-		"{ \"protocol\": \"tcp\", \"address\": \"10.0.1.10\", \"ports\": "
-		"\"80-443\" }",
+		"{ \"protocol\": \"tcp\", \"address\": \"10.0.1.10\", \"ports\": 80 }",
 		"{ \"protocol\": \"udp\", \"address\": \"fd00:10:0:1::10\" }",
 		"{ \"protocol\": \"icmp\", \"address\": \"10.0.0.10\" }",
 	};
