@@ -69,13 +69,14 @@ check-vm: $(PACKET) $(O)/tools/dev/budget $(BPF_OBJECTS) ## packet tests on the 
 # ---- the same, under other rules ----
 .PHONY: san san-run fuzz abi budget cov bench test
 san: ## unit, golden, the evaluator's witness and some e2e with ASan and UBSan
-	$(Q)$(MAKE) O=$(O)/san SAN=1 all san-run
+	$(Q)$(MAKE) O=$(O)/san SAN=1 san-run
 SAN_C := $(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C) $(GOLDEN_C) $(WITNESS_C)
 # The agent itself lives through changes of rules, bad input and its own death.
 SAN_E2E := $(wildcard tests/e2e/apply.sh tests/e2e/faults.sh tests/e2e/crash.sh)
-san-run: $(call program_of,$(SAN_C))
+SAN_PROGRAMS := $(call program_of,$(SAN_C))
+san-run: all $(SAN_PROGRAMS)
 	$(Q)HG_RESULTS=$(O)/../results HG_BUILD=$(abspath $(O)) HG_WITNESS=eval HG_SECONDS=900 \
-		tests/lib/tap.sh san $^ $(wildcard tests/golden/*.sh) $(SAN_E2E)
+		tests/lib/tap.sh san $(SAN_PROGRAMS) $(wildcard tests/golden/*.sh) $(SAN_E2E)
 
 S ?= 60
 fuzz: ## arbitrary input for S seconds, T=rules or T=parse
