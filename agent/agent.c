@@ -14,7 +14,8 @@
 #include "config/read.h"
 #include "kernel/sync.h"
 
-#define SWEEP_SLICES 100 /* at ten a second: the whole table in ten seconds */
+#define COUNT_SETS   65536 /* 48 MiB of entries: read in some ten milliseconds */
+#define SWEEP_SLICES 100   /* at ten a second: the whole table in ten seconds */
 
 static void complaints_log(struct diag *diag)
 {
@@ -318,25 +319,39 @@ void agent_follow(struct agent *a)
 
 struct flow_tables agent_flows(struct agent *a)
 {
-	struct flow_tables t = { .locks = dataplane_locks(a->dp),
-				 .hz = dataplane_hz(a->dp) };
+	struct flow_tables t = { .hz = dataplane_hz(a->dp) };
 
 	t.sets4 = dataplane_flows4(a->dp, &t.n_sets);
 	t.sets6 = dataplane_flows6(a->dp, &t.n_sets);
 	return t;
 }
 
-void agent_sweep(struct agent *a)
+static void sweep(struct agent *a, uint32_t n)
 {
 	struct flow_tables t = agent_flows(a);
-	uint32_t slice = t.n_sets / SWEEP_SLICES + 1;
 
-	flow_sweep(&t, dataplane_now(a->dp), a->sweep_at, slice, &a->census_next);
-	a->sweep_at += slice;
+	flow_sweep(&t, dataplane_now(a->dp), a->sweep_at, n, &a->census_next);
+	a->sweep_at += n;
 	if (a->sweep_at < t.n_sets)
 		return;
 	a->sweep_at = 0;
 	a->census = a->census_next;
 	a->census_next = (struct flow_census){};
 	a->swept_ns = clock_monotonic_ns();
+}
+
+void agent_sweep(struct agent *a)
+{
+	sweep(a, agent_flows(a).n_sets / SWEEP_SLICES + 1);
+}
+
+void agent_count(struct agent *a)
+{
+	uint32_t n_sets = agent_flows(a).n_sets;
+
+	if (n_sets > COUNT_SETS)
+		return;
+	a->sweep_at = 0;
+	a->census_next = (struct flow_census){};
+	sweep(a, n_sets);
 }

@@ -96,6 +96,8 @@ int agent_reload(struct agent *a, const char *action);
 void agent_follow(struct agent *a);
 /* A slice of the flow table. */
 void agent_sweep(struct agent *a);
+/* The whole of it, where that is quick; else the last sweep's count stands. */
+void agent_count(struct agent *a);
 
 /* RFC 3339, UTC. */
 void time_print(int64_t s, char ret[static 32]);

@@ -69,6 +69,12 @@ static __always_inline int pipeline_hit(struct pkt *pkt, const struct flow *fl)
 	    flow_is_over(life, READ_ONCE(fl->state.seen), pkt->now) ||
 	    !flow_is_still(fl, &pkt->tuple))
 		return 0;
+	if (HG_PATH_HOP(path)) {
+		const struct hg_device *d = image_device(pkt, HG_PATH_HOP(path));
+
+		if (!d || !d->ifindex) /* it left; the slow path knows why */
+			return 0;
+	}
 	pkt->hop = HG_PATH_HOP(path);
 	pkt->is_exempt = !!(HG_LIFE_FLAGS(life) & HG_FLOW_EXEMPT);
 	return 1;

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "bpf/pipeline.h"
 
-#define EVAL_HZ	   100
+#define EVAL_HZ    100
 #define EVAL_START 1000 /* seconds: ticks of 0 mean 'free' in hg_frags */
 
 struct eval {
@@ -128,7 +128,8 @@ static void use(struct eval *e, uint32_t now)
 		{ &hg_trace, (uint8_t *)&e->trace, sizeof(e->trace), 1 },
 		{},
 	};
-	_Static_assert(ARRAY_SIZE(maps) <= HOST_MAPS, "more maps than host.h has room for");
+	_Static_assert(ARRAY_SIZE(maps) <= HOST_MAPS,
+		       "more maps than host.h has room for");
 
 	memcpy(host.maps, maps, sizeof(maps));
 	host.ticks = ((uint64_t)now + EVAL_START) * EVAL_HZ;

@@ -14,10 +14,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SEC(name)	  __attribute__((unused))
+#define SEC(name)         __attribute__((unused))
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) typeof(val) *name
-#define __noinline	  __attribute__((noinline))
+#define __noinline        __attribute__((noinline))
 
 enum {
 	BPF_MAP_TYPE_ARRAY = 1,

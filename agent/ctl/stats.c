@@ -36,6 +36,7 @@ static struct json *flows_json(struct agent *a, const struct hg_counters *total)
 	struct json *j = json_new_object();
 	uint32_t n_sets;
 
+	agent_count(a);
 	dataplane_flows4(a->dp, &n_sets);
 	json_set_number(j, "max", a->model ? a->model->settings.max_flows : n_sets);
 	json_set_u64(j, "connections", a->census.connections);

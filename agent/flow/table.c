@@ -79,21 +79,14 @@ static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t
 	       state_idle(pair.state, now) <= limit;
 }
 
-static void entry_free(const struct flow_tables *t, unsigned family, uint32_t index,
-		       const struct entry *e, uint64_t word, uint32_t now,
-		       struct flow_census *census)
+/* Without the set's lock: an agent that is killed while it holds one would leave the set
+ * closed to new flows for good. The exchange fails when the entry was given to another flow
+ * meanwhile; only one of the same ports, protocol and zone could lose its entry by it. */
+static void entry_free(const struct entry *e, uint64_t word, struct flow_census *census)
 {
-	struct hg_lock *lock = &t->locks[index / HG_WAYS & (HG_LOCKS - 1)];
-	uint32_t expected = 0;
-
-	if (!__atomic_compare_exchange_n(&lock->taken, &expected, 1, false,
-					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return;
-	if (!entry_is_live(t, family, index, e, now) &&
-	    __atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
+	if (__atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		census->freed++;
-	__atomic_store_n(&lock->taken, 0, __ATOMIC_RELEASE);
 }
 
 static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t index,
@@ -106,7 +99,7 @@ static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t i
 	if (!word)
 		return;
 	if (!entry_is_live(t, family, index, &e, now)) {
-		entry_free(t, family, index, &e, word, now, census);
+		entry_free(&e, word, census);
 		return;
 	}
 	census->entries++;

@@ -10,9 +10,9 @@
  *          are seconds. No timeout is longer than half of 2^31 ticks.
  * Order    Addresses and ports of struct flow as on the wire.
  * Owner    Packets write at the same time. An entry is copied and its key looked at again
- *          after; a torn counter lasts until the next look. Entries are only freed under the
- *          set's lock, and only when they still are what was read.
- * Errors   None. A lock that is not had at once is left for the next sweep.
+ *          after; a torn counter lasts until the next look. Entries are freed only when
+ *          they still are what was read, and without a lock.
+ * Errors   None.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,6 @@
 struct flow_tables {
 	struct hg_set4 *sets4;
 	struct hg_set6 *sets6;
-	struct hg_lock *locks;
 	uint32_t n_sets; /* of each family */
 	uint32_t hz;
 };

@@ -82,7 +82,7 @@ static int plane_map(struct dataplane *dp)
 	} maps[] = {
 		{ &dp->image, "hg_image" },   { &dp->control, "hg_control" },
 		{ &dp->flows4, "hg_flows4" }, { &dp->flows6, "hg_flows6" },
-		{ &dp->locks, "hg_locks" },   { &dp->trace, "hg_trace" },
+		{ &dp->trace, "hg_trace" },
 	};
 	int r;
 
@@ -180,17 +180,6 @@ static void plane_sizes(struct dataplane *dp)
 	dp->hits_half = object_map_entries(&dp->object, "hg_hits") / 2;
 }
 
-/* A lock that is taken over a whole grace period belongs to an agent that was killed. */
-static void locks_release(struct dataplane *dp)
-{
-	struct hg_lock *locks = dp->locks.at;
-
-	grace_wait(dp);
-	for (uint32_t i = 0; i < HG_LOCKS; i++)
-		if (__atomic_load_n(&locks[i].taken, __ATOMIC_RELAXED))
-			__atomic_store_n(&locks[i].taken, 0, __ATOMIC_RELEASE);
-}
-
 static int plane_open(struct dataplane *dp, const struct dataplane_options *o)
 {
 	int r = -ENOENT;
@@ -215,8 +204,6 @@ static int plane_open(struct dataplane *dp, const struct dataplane_options *o)
 	r = plane_map(dp);
 	if (r == 0)
 		r = grace_init(dp);
-	if (r == 0 && dp->is_adopted)
-		locks_release(dp);
 	return r;
 }
 
@@ -244,7 +231,6 @@ static void plane_unmap(struct dataplane *dp)
 	mapping_done(&dp->control);
 	mapping_done(&dp->flows4);
 	mapping_done(&dp->flows6);
-	mapping_done(&dp->locks);
 	mapping_done(&dp->trace);
 }
 

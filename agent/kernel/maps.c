@@ -56,11 +56,6 @@ struct hg_trace *dataplane_trace(struct dataplane *dp)
 	return dp->trace.at;
 }
 
-struct hg_lock *dataplane_locks(struct dataplane *dp)
-{
-	return dp->locks.at;
-}
-
 uint32_t dataplane_hz(const struct dataplane *dp)
 {
 	return dp->meta.hz;

@@ -49,6 +49,5 @@ int dataplane_resize(struct dataplane *dp, uint32_t max_flows);
 bool dataplane_is_adopted(const struct dataplane *dp);
 const char *dataplane_lost(const struct dataplane *dp);        /* "": nothing was */
 uint32_t dataplane_image_capacity(const struct dataplane *dp); /* lines */
-struct hg_lock *dataplane_locks(struct dataplane *dp);
 /* Judgements by rule id of the image in force; ids beyond it read 0. */
 int dataplane_hits_all(struct dataplane *dp, uint64_t *ret, uint32_t n);

@@ -10,14 +10,12 @@
 
 static struct hg_set4 sets4[N_SETS] __attribute__((aligned(64)));
 static struct hg_set6 sets6[N_SETS] __attribute__((aligned(64)));
-static struct hg_lock locks[HG_LOCKS];
-static const struct flow_tables tables = { sets4, sets6, locks, N_SETS, HZ };
+static const struct flow_tables tables = { sets4, sets6, N_SETS, HZ };
 
 static void fresh(void)
 {
 	memset(sets4, 0, sizeof(sets4));
 	memset(sets6, 0, sizeof(sets6));
-	memset(locks, 0, sizeof(locks));
 }
 
 static struct hg_flow4 *entry(uint32_t index)
@@ -90,17 +88,6 @@ static void test_sweep(void)
 	c = sweep(1000 + 30 * HZ + 1);
 	ok(c.freed == 1 && entry(7)->key.live,
 	   "an entry whose pair names another stands alone");
-
-	fresh();
-	put(1, 0, 1000, 30, HG_FLOW_ORIGINAL);
-	locks[0].taken = 1;
-	c = sweep(9000);
-	ok(c.freed == 0 && entry(1)->key.live && locks[0].taken == 1,
-	   "a set whose lock is taken is left for the next sweep");
-	locks[0].taken = 0;
-	sweep(9000);
-	ok(!entry(1)->key.live && locks[0].taken == 0,
-	   "which frees the entry and the lock");
 }
 
 static void test_time(void)
