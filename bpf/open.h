@@ -34,6 +34,14 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
+	s->back = (struct hg_tuple){ .saddr = pkt->tuple.daddr,
+				     .daddr = pkt->tuple.saddr,
+				     .sport = pkt->tuple.dport,
+				     .dport = pkt->tuple.sport,
+				     .protocol = pkt->tuple.protocol,
+				     .family = pkt->tuple.family,
+				     .zone = pkt->tuple.zone };
+	flow_touch(&s->back);
 	s->work.seed = (struct flow_seed){ .epoch = pkt->epoch,
 					   .life = life | flags << 24,
 					   .path = path,
@@ -45,13 +53,6 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 		return open_failed(here_at);
 	s->work.seed = (struct flow_seed){ .life = life | open_flags_back(flags) << 24,
 					   .created = pkt->now };
-	s->back = (struct hg_tuple){ .saddr = pkt->tuple.daddr,
-				     .daddr = pkt->tuple.saddr,
-				     .sport = pkt->tuple.dport,
-				     .dport = pkt->tuple.sport,
-				     .protocol = pkt->tuple.protocol,
-				     .family = pkt->tuple.family,
-				     .zone = pkt->tuple.zone };
 	there_at = flow_insert(&s->back, &s->work, pkt->now);
 	here = flow_at(here_at, pkt->tuple.family);
 	if (!here)

@@ -107,7 +107,8 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 	if (pkt->frag == FRAG_ORPHAN)
 		frag_find(pkt);
 	if (pkt->has_key)
-		fl = flow_find(&pkt->tuple);
+		fl = flow_find(&pkt->tuple,
+			       pkt->opens && pkt->tuple.protocol == IPPROTO_TCP);
 	if (fl && pkt->commit && pipeline_hit(pkt, fl)) {
 		state_touch(pkt, fl);
 	} else {

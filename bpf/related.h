@@ -76,7 +76,7 @@ HG_GLOBAL __u32 related_flow(const struct scratch *s)
 
 	if (!s || !addr_equal(&s->quoted.tuple.saddr, &s->pkt.tuple.daddr))
 		return 0;
-	fl = flow_find(&s->quoted.tuple);
+	fl = flow_find(&s->quoted.tuple, 0);
 	if (!fl || flow_has_expired(fl, s->quoted.tuple.family, s->pkt.now))
 		return 0;
 	tracks = HG_LIFE_FLAGS(READ_ONCE(fl->state.life));

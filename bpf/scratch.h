@@ -8,7 +8,7 @@
  *          do not interrupt each other: both doors run with bottom halves off.
  * Cost     A per-CPU look-up; its lines stay in the first level cache.
  */
-#include "flow.h"
+#include "way.h"
 
 struct scratch {
 	struct pkt pkt;

@@ -16,6 +16,7 @@ struct eval {
 	struct hg_control control;
 	struct hg_set4 *flows4;
 	struct hg_set6 *flows6;
+	uint64_t *tags4, *tags6;
 	uint32_t n_flow_sets;
 	struct hg_lock *locks;
 	struct hg_frag_set *frags;
@@ -81,11 +82,13 @@ struct eval *eval_new(const struct image *image, uint32_t n_flow_sets)
 	e->n_flow_sets = n_flow_sets;
 	e->flows4 = calloc(n_flow_sets, sizeof(*e->flows4));
 	e->flows6 = calloc(n_flow_sets, sizeof(*e->flows6));
+	e->tags4 = calloc(n_flow_sets, sizeof(*e->tags4));
+	e->tags6 = calloc(n_flow_sets, sizeof(*e->tags6));
 	e->locks = calloc(HG_LOCKS, sizeof(*e->locks));
 	e->frags = calloc(HG_FRAG_SETS, sizeof(*e->frags));
 	e->stats = calloc(2, sizeof(*e->stats));
-	if (!e->flows4 || !e->flows6 || !e->locks || !e->frags || !e->stats ||
-	    take_image(e, image)) {
+	if (!e->flows4 || !e->flows6 || !e->tags4 || !e->tags6 || !e->locks ||
+	    !e->frags || !e->stats || take_image(e, image)) {
 		eval_free(e);
 		return NULL;
 	}
@@ -99,6 +102,8 @@ void eval_free(struct eval *e)
 	free(e->lines);
 	free(e->flows4);
 	free(e->flows6);
+	free(e->tags4);
+	free(e->tags6);
 	free(e->locks);
 	free(e->frags);
 	free(e->stats);
@@ -121,6 +126,8 @@ static void use(struct eval *e, uint32_t now)
 		{ &hg_scratch, (uint8_t *)e->scratch, sizeof(e->scratch[0]), 2 },
 		{ &hg_flows4, (uint8_t *)e->flows4, sizeof(*e->flows4), e->n_flow_sets },
 		{ &hg_flows6, (uint8_t *)e->flows6, sizeof(*e->flows6), e->n_flow_sets },
+		{ &hg_tags4, (uint8_t *)e->tags4, sizeof(*e->tags4), e->n_flow_sets },
+		{ &hg_tags6, (uint8_t *)e->tags6, sizeof(*e->tags6), e->n_flow_sets },
 		{ &hg_locks, (uint8_t *)e->locks, sizeof(*e->locks), HG_LOCKS },
 		{ &hg_frags, (uint8_t *)e->frags, sizeof(*e->frags), HG_FRAG_SETS },
 		{ &hg_stats, (uint8_t *)e->stats, sizeof(*e->stats), 2 },

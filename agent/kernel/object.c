@@ -159,6 +159,13 @@ uint64_t object_hash(void)
 
 /* ---- loading ---- */
 
+/* One value for each set of the flow table. */
+static bool map_is_of_flows(const struct headgate_bpf *skel, const struct bpf_map *map)
+{
+	return map == skel->maps.hg_flows4 || map == skel->maps.hg_flows6 ||
+	       map == skel->maps.hg_tags4 || map == skel->maps.hg_tags6;
+}
+
 static bool map_is_sized(const struct headgate_bpf *skel, const struct bpf_map *map,
 			 const struct sizes *sizes)
 {
@@ -166,7 +173,7 @@ static bool map_is_sized(const struct headgate_bpf *skel, const struct bpf_map *
 		return sizes->n_image_lines != 0;
 	if (map == skel->maps.hg_hits)
 		return sizes->n_hits != 0;
-	if (map == skel->maps.hg_flows4 || map == skel->maps.hg_flows6)
+	if (map_is_of_flows(skel, map))
 		return sizes->has_flows;
 	return false;
 }
@@ -177,14 +184,14 @@ static int skel_prepare(struct headgate_bpf *skel, const struct meta *meta,
 	struct bpf_map *map;
 	int r;
 
-	bpf_map__set_max_entries(skel->maps.hg_flows4, meta->n_flow_sets);
-	bpf_map__set_max_entries(skel->maps.hg_flows6, meta->n_flow_sets);
 	if (sizes->n_image_lines)
 		bpf_map__set_max_entries(skel->maps.hg_image, sizes->n_image_lines);
 	if (sizes->n_hits)
 		bpf_map__set_max_entries(skel->maps.hg_hits, sizes->n_hits);
 	bpf_object__for_each_map(map, skel->obj)
 	{
+		if (map_is_of_flows(skel, map))
+			bpf_map__set_max_entries(map, meta->n_flow_sets);
 		if (!from || !map_is_kept(map) || map_is_sized(skel, map, sizes))
 			continue;
 		r = bpf_map__reuse_fd(map, object_map(from, bpf_map__name(map)));
@@ -263,8 +270,7 @@ static int maps_adopt(const struct meta *meta, const char *pin_dir, struct objec
 	bpf_object__for_each_map(map, skel->obj)
 	{
 		bool is_any = map == skel->maps.hg_image || map == skel->maps.hg_hits;
-		bool is_flows =
-			map == skel->maps.hg_flows4 || map == skel->maps.hg_flows6;
+		bool is_flows = map_is_of_flows(skel, map);
 		struct bpf_map_info info;
 		int fd;
 

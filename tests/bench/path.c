@@ -155,6 +155,7 @@ static void load(const char *path, uint32_t sets)
 		die(path, -errno);
 	resize("hg_image", IMAGE_LINES);
 	resize("hg_flows4", n_sets);
+	resize("hg_tags4", n_sets);
 	resize("hg_hits", 1 << 17);
 	/* rodata is written before it is frozen. */
 	set32("hg_flow_mask", n_sets - 1);
