@@ -88,6 +88,8 @@ static __always_inline int account(const struct pkt *pkt, int result, int is_ans
 			c->answered++;
 		if (pkt->is_exempt)
 			c->exempt++;
+		if (pkt->is_new && pkt->monitor)
+			account_event(pkt, c, HG_EVENT_FLOW, 0);
 		return result;
 	}
 	if (reason >= HG_DROPS)

@@ -167,14 +167,17 @@ static __always_inline int decide_open(struct scratch *s, __u32 flags)
 {
 	struct pkt *pkt = &s->pkt;
 	__u32 state, life;
+	int r;
 
 	pkt->tracked = 1;
 	if (!pkt->commit)
 		return 0;
 	state = state_first(pkt);
 	life = HG_LIFE(state_timeout(pkt, &s->ends, flags, state), state, 0);
-	return flow_open(s, life, decide_path(pkt),
-			 flags | HG_FLOW_ORIGINAL | decide_door(pkt));
+	r = flow_open(s, life, decide_path(pkt),
+		      flags | HG_FLOW_ORIGINAL | decide_door(pkt));
+	pkt->is_new = r == 0;
+	return r;
 }
 
 /* The entry has been judged by the rules in force, at this door. */

@@ -69,6 +69,7 @@ struct pkt {
 	__u8 is_exempt;
 	__u8 is_xdp;
 	__u8 tracked;
+	__u8 is_new; /* it opened a connection */
 };
 
 /* What the slow path knows besides; per CPU, see scratch.h. */

@@ -121,6 +121,18 @@ check "monitor --drops shows a group's refusal" provoke \
 check "monitor --drops shows a NACL's rule by number" provoke \
 	'.reason == "NACL_INGRESS" and .object == "network_acl/data" and .rule == "*" and .destination_port == 80' tcp web 10.0.2.10 80
 check "monitor --drops shows IPv6" provoke '.reason == "SG_EGRESS" and .source == "fd00:10:0:2::10"' udp db fd00:10:0:1::10 53
+nsenter --net="$(ns_of host)" -- "$BUILD/headgate" --socket "$SOCKET" --json monitor >"$WORK/all" 2>>"$WORK/monitor.log" &
+disown
+opened() {
+	local i
+	for ((i = 0; i < 8; i++)); do
+		talk tcp web 10.0.2.10 5432 0.3 >/dev/null
+		within 1 jq -e 'select(.event == "flow") | select(.source == "10.0.1.10" and .destination_port == 5432 and .device == "port-web")' "$WORK/all" && return
+	done
+	cat "$WORK/all"
+	return 1
+}
+check "monitor shows a connection that is opened" opened
 check "a connection opens" hold one tcp web 10.0.2.10 5432
 is "$(hg --json flows | jq -c '[.[] | select(.destination_port == 5432 and .state == "established" and (.destination == "10.0.2.10"))] | length > 0')" true "flows shows it established"
 is "$(hg --json show nacls | jq '[.[] | select(.name == "data") | .ingress[] | select(.rule == 100) | .hits] | .[0] > 0')" true "the NACL rule that admitted it has been hit"
