@@ -79,7 +79,7 @@ const struct field settings_fields[] = {
 	{ "max_flows", &kind_number, offsetof(struct settings, max_flows),
 	  .flags = FIELD_PRESET, .min = HG_MAX_FLOWS_MIN, .max = HG_MAX_FLOWS,
 	  .preset = HG_DEFAULT_FLOWS, .size = sizeof(uint32_t),
-	  .help = "Entries of the flow table; a connection takes two." },
+	  .help = "Connections that the flow table has room for, in each family." },
 	{ "account_id", &kind_text, offsetof(struct settings, account_id), .min = 1,
 	  .max = HG_MAX_NAME, .help = "For flow records." },
 	{ "region", &kind_text, offsetof(struct settings, region), .min = 1,

@@ -158,11 +158,10 @@ static int plane_make(struct dataplane *dp, const struct dataplane_options *o)
 	};
 	int r;
 
-	/* A connection takes two slots of the four times as many: at 'max_flows' of them the
-	 * table is half full, where few sets of four overflow. */
 	dp->meta = (struct meta){
 		.abi = HG_ABI,
-		.n_flow_sets = round_up_pow2(o->n_flow_sets ? o->n_flow_sets : max_flows),
+		.n_flow_sets = o->n_flow_sets ? round_up_pow2(o->n_flow_sets)
+					      : hg_flow_sets(max_flows),
 		.hz = clock_tick_hz(),
 		.programs = object_hash(),
 	};
@@ -248,7 +247,7 @@ void dataplane_free(struct dataplane *dp)
 
 bool dataplane_flows_fit(const struct dataplane *dp, uint32_t max_flows)
 {
-	return round_up_pow2(max_flows) == dp->meta.n_flow_sets;
+	return hg_flow_sets(max_flows) == dp->meta.n_flow_sets;
 }
 
 int dataplane_resize(struct dataplane *dp, uint32_t max_flows)
@@ -259,7 +258,7 @@ int dataplane_resize(struct dataplane *dp, uint32_t max_flows)
 	int r;
 
 	assert(dataplane_epoch(dp) == 0);
-	meta.n_flow_sets = round_up_pow2(max_flows);
+	meta.n_flow_sets = hg_flow_sets(max_flows);
 	r = object_load(&meta, &sizes, &dp->object, &next);
 	if (r < 0)
 		return r;

@@ -95,6 +95,18 @@ struct hg_flow6 {
 };
 HG_SIZE(struct hg_flow6, 128);
 
+/* How many sets a family gets for so many connections: a power of two at which two entries
+ * each fill at most 0.3 of the ways. There a set of four has no place for one new entry in
+ * some 300; at 0.5 it is one in 16. */
+static inline __u32 hg_flow_sets(__u32 max_flows)
+{
+	__u64 need = (__u64)max_flows * 5 / 3, sets = 1;
+
+	while (sets < need)
+		sets <<= 1;
+	return (__u32)sets;
+}
+
 struct hg_set4 {
 	struct hg_flow4 way[HG_WAYS];
 };

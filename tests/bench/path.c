@@ -26,13 +26,11 @@
 #include "compile/image.h"
 #include "config/read.h"
 
-#define ROUNDS       9
-#define SETS_DEFAULT (1U << 16) /* what max_flows of 65536, the default, comes to */
-#define SETS_MILLION (1U << 20) /* max_flows of 1M: 4M entries at most half full */
-#define IMAGE_LINES  (1U << 21)
-#define TCP_SYN      2
-#define TCP_SYNACK   18
-#define TCP_ACK      16
+#define ROUNDS      9
+#define IMAGE_LINES (1U << 21)
+#define TCP_SYN     2
+#define TCP_SYNACK  18
+#define TCP_ACK     16
 
 static struct bpf_object *object;
 static uint8_t frame[64];
@@ -428,12 +426,12 @@ int main(int argc, char **argv)
 		die("unshare", -errno);
 	printf("  %-56s %7s   %s\n", "net ns a packet, XDP door, IPv4 TCP, one CPU",
 	       "median", "least .. most");
-	load(argv[1], SETS_DEFAULT);
+	load(argv[1], hg_flow_sets(HG_DEFAULT_FLOWS));
 	flows = table("hg_flows4");
 	bench_rules(10);
 	bench_rules(1000);
 	bench_rules(10000);
-	load(argv[1], SETS_MILLION);
+	load(argv[1], hg_flow_sets(1000000));
 	flows = table("hg_flows4");
 	{
 		_cleanup_free_ char *rules = rules_make(10, "allow", 5);

@@ -26,14 +26,13 @@ struct checked {
 	bool is_valid;
 };
 
-/* As agent/kernel/load.c sizes the tables: a set of each family a connection, rounded up. */
+/* What agent/kernel/load.c asks the kernel for. */
 static uint64_t flow_bytes(uint32_t max_flows)
 {
-	uint64_t sets = 1;
+	uint64_t sets = hg_flow_sets(max_flows);
 
-	while (sets < max_flows)
-		sets *= 2;
-	return sets * (sizeof(struct hg_set4) + sizeof(struct hg_set6)) +
+	return sets * (sizeof(struct hg_set4) + sizeof(struct hg_set6) +
+		       2 * sizeof(uint64_t)) +
 	       HG_LOCKS * sizeof(struct hg_lock) +
 	       HG_FRAG_SETS * sizeof(struct hg_frag_set);
 }
