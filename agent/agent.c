@@ -15,7 +15,7 @@
 #include "kernel/sync.h"
 
 #define COUNT_SETS   131072 /* 96 MiB of entries: read in some twenty milliseconds */
-#define SWEEP_SLICES 100   /* at ten a second: the whole table in ten seconds */
+#define SWEEP_SLICES 100    /* at ten a second: the whole table in ten seconds */
 
 static void complaints_log(struct diag *diag)
 {
