@@ -340,22 +340,11 @@ static void set_object(struct json *step, const struct image *image, uint32_t ob
 
 static const char *state_name(uint32_t state)
 {
-	static const char *const names[HG_STATES] = {
-		[HG_STATE_SYN_SENT] = "syn_sent",
-		[HG_STATE_SYN_RECV] = "syn_recv",
-		[HG_STATE_ESTABLISHED] = "established",
-		[HG_STATE_CLOSING] = "closing",
-		[HG_STATE_UDP] = "udp",
-		[HG_STATE_UDP_REPLIED] = "udp_replied",
-		[HG_STATE_UDP_AGAIN] = "udp_again",
-		[HG_STATE_UDP_STREAM] = "udp_stream",
-		[HG_STATE_ICMP] = "icmp",
-		[HG_STATE_ICMP_REPLIED] = "icmp_replied",
-		[HG_STATE_OTHER] = "other",
-		[HG_STATE_OTHER_REPLIED] = "other_replied",
-	};
+#define NAME(number, name, text) [number] = (text),
+	static const char *const names[] = { HG_CONNECTION_STATES(NAME) };
+#undef NAME
 
-	return state < HG_STATES ? names[state] : NULL;
+	return state < ARRAY_SIZE(names) ? names[state] : NULL;
 }
 
 static struct json *answer_step(const struct question *q, const struct hg_trace *trace,

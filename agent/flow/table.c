@@ -12,6 +12,8 @@
  */
 #include "flow/table.h"
 
+#include "base/cleanup.h"
+
 #define TICK_BITS 0x7fffffffU
 
 /* What both families have, wherever it lies. */
@@ -198,20 +200,9 @@ void flow_each(const struct flow_tables *t, uint32_t now, flow_fn *fn, void *arg
 
 const char *flow_state_name(unsigned state)
 {
-	static const char *const names[HG_STATES] = {
-		[HG_STATE_SYN_SENT] = "syn_sent",
-		[HG_STATE_SYN_RECV] = "syn_recv",
-		[HG_STATE_ESTABLISHED] = "established",
-		[HG_STATE_CLOSING] = "closing",
-		[HG_STATE_UDP] = "udp",
-		[HG_STATE_UDP_REPLIED] = "udp_replied",
-		[HG_STATE_UDP_AGAIN] = "udp_again",
-		[HG_STATE_UDP_STREAM] = "udp_stream",
-		[HG_STATE_ICMP] = "icmp",
-		[HG_STATE_ICMP_REPLIED] = "icmp_replied",
-		[HG_STATE_OTHER] = "other",
-		[HG_STATE_OTHER_REPLIED] = "other_replied",
-	};
+#define NAME(number, name, text) [number] = (text),
+	static const char *const names[] = { HG_CONNECTION_STATES(NAME) };
+#undef NAME
 
-	return state < HG_STATES && names[state] ? names[state] : "";
+	return state < ARRAY_SIZE(names) && names[state] ? names[state] : "";
 }

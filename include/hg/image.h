@@ -54,23 +54,28 @@ HG_SIZE(struct hg_table, 8);
 #define HG_SETTING_STRICT    1 /* rule_change: every connection is judged again */
 #define HG_SETTING_TCP_LOOSE 2 /* a segment without SYN may open a flow */
 
-/* Connection states; index of hg_header.timeouts. Appended, never reused. */
-enum {
-	HG_STATE_NONE,
-	HG_STATE_SYN_SENT, /* SYN seen */
-	HG_STATE_SYN_RECV, /* SYN and SYN-ACK seen */
-	HG_STATE_ESTABLISHED,
-	HG_STATE_CLOSING,     /* reset, or FIN from both sides */
-	HG_STATE_UDP,         /* one way */
-	HG_STATE_UDP_REPLIED, /* one request and one response */
-	HG_STATE_UDP_AGAIN,   /* a second request after the response */
-	HG_STATE_UDP_STREAM,  /* more than one request and response */
-	HG_STATE_ICMP,        /* one way */
-	HG_STATE_ICMP_REPLIED,
-	HG_STATE_OTHER, /* one way */
-	HG_STATE_OTHER_REPLIED,
-	HG_STATES = 16
-};
+/* Connection states; index of hg_header.timeouts. Appended, never reused. The name is what
+ * flows and explain print; 0 is no connection. */
+#define HG_CONNECTION_STATES(X)                                                    \
+	X(1, SYN_SENT, "syn_sent") /* SYN seen */                                  \
+	X(2, SYN_RECV, "syn_recv") /* SYN and SYN-ACK seen */                      \
+	X(3, ESTABLISHED, "established")                                           \
+	X(4, CLOSING, "closing")         /* reset, or FIN from both sides */       \
+	X(5, UDP, "udp")                 /* one way */                             \
+	X(6, UDP_REPLIED, "udp_replied") /* one request and one response */        \
+	X(7, UDP_AGAIN, "udp_again")     /* a second request after the response */ \
+	X(8, UDP_STREAM, "udp_stream")   /* more than one request and response */  \
+	X(9, ICMP, "icmp")               /* one way */                             \
+	X(10, ICMP_REPLIED, "icmp_replied")                                        \
+	X(11, OTHER, "other") /* one way */                                        \
+	X(12, OTHER_REPLIED, "other_replied")
+
+#define HG_STATE_NUMBER(number, name, text) HG_STATE_##name = (number),
+enum { HG_STATE_NONE, HG_CONNECTION_STATES(HG_STATE_NUMBER) HG_STATE_END };
+#undef HG_STATE_NUMBER
+
+#define HG_STATES 16 /* room in hg_header.timeouts */
+_Static_assert(HG_STATE_END <= HG_STATES, "the ledger is longer than hg_header.timeouts");
 
 /* Line 0 to 3 of an image. */
 struct hg_header {
