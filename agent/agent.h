@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "base/exit.h"
 #include "config/model.h"
 #include "ctl/access.h"
 #include "flow/table.h"
@@ -26,8 +27,6 @@
 #include "kernel/dataplane.h"
 
 struct json;
-
-enum exit_code { EXIT_YES = 0, EXIT_USAGE = 2, EXIT_REFUSED = 4 };
 
 struct options {
 	const char *config; /* NULL: none was given */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "exit.h"
+#include "base/exit.h"
 
 #define OPTIONS_MAX 16 /* of one command, global ones included */
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* exit: what a command's exit code says; scripts rely on these numbers.
+/* exit: what an exit code says, of headgate and of headgated; scripts rely on these numbers.
  *
- * Shape    Handlers return one of these; main() returns it to the shell.
+ * Shape    Handlers return one of these; main() returns it to the shell. headgated gives
+ *          0, 2 and 4.
  * Units    There are exactly five, and no number changes its meaning.
  */
 enum exit_code {
