@@ -26,9 +26,9 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "compile/image.h"
+#include "config/diff.h"
 #include "config/json.h"
 #include "config/read.h"
-#include "ctl/plan.h"
 #include "kernel/sync.h"
 
 #define CHANGES_KEPT 1000 /* in the history */
@@ -248,7 +248,7 @@ static struct json *changes_make(struct agent *a, const struct apply *apply)
 		json_read("", a->text, a->text_size, diag, &old);
 	if (json_read("", apply->text, apply->size, diag, &new) < 0)
 		return NULL;
-	return plan_make(old, new);
+	return diff_documents(old, new);
 }
 
 static struct json *meta_make(struct agent *a, const struct apply *apply,

@@ -393,6 +393,39 @@ int json_integer(const struct json *j, int64_t *ret)
 	return 0;
 }
 
+static bool members_equal(const struct json *a, const struct json *b)
+{
+	for (const struct json *v = json_first(a); v; v = json_next(v))
+		if (!json_equal(v, json_get(b, json_key(v))))
+			return false;
+	return true;
+}
+
+bool json_equal(const struct json *a, const struct json *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (json_is_string(a))
+		return json_is_string(b) && strcmp(json_string(a), json_string(b)) == 0;
+	if (json_is_number(a))
+		return json_is_number(b) && json_number(a) == json_number(b);
+	if (json_is_bool(a))
+		return json_is_bool(b) && json_bool(a) == json_bool(b);
+	if (json_is_null(a))
+		return json_is_null(b);
+	if (json_size(a) != json_size(b))
+		return false;
+	if (json_is_object(a))
+		return json_is_object(b) && members_equal(a, b);
+	if (!json_is_array(b))
+		return false;
+	for (a = json_first(a), b = json_first(b); a && b;
+	     a = json_next(a), b = json_next(b))
+		if (!json_equal(a, b))
+			return false;
+	return true;
+}
+
 /* ---- writing ---- */
 
 struct json *json_new_object(void)

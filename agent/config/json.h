@@ -64,6 +64,9 @@ const char *json_string(const struct json *j); /* NULL: not a string */
 double json_number(const struct json *j);      /* 0: not a number */
 bool json_bool(const struct json *j);
 int json_integer(const struct json *j, int64_t *ret); /* -EINVAL, -ERANGE */
+/* Numbers by value, strings by bytes, members in any order, elements in theirs. NULL equals
+ * NULL. */
+bool json_equal(const struct json *a, const struct json *b);
 
 /* ---- writing ---- */
 struct json *json_new_object(void);

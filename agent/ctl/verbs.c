@@ -6,9 +6,9 @@
 
 #include "base/cleanup.h"
 #include "compile/explain.h"
+#include "config/diff.h"
 #include "config/json.h"
 #include "config/read.h"
-#include "ctl/plan.h"
 #include "ctl/proto.h"
 #include "ctl/request.h"
 
@@ -183,7 +183,7 @@ void verb_plan(const struct request *q, struct reply *reply)
 	}
 	if (a->text)
 		json_read("", a->text, a->text_size, diag, &old);
-	changes = plan_make(old, new);
+	changes = diff_documents(old, new);
 	if (!changes)
 		return;
 	answer = json_new_object();

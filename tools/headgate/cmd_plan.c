@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/diag.h"
+#include "changes.h"
+#include "config/diff.h"
 #include "config/json.h"
-#include "diff.h"
 #include "http.h"
 #include "rules.h"
 
@@ -47,6 +50,7 @@ static enum exit_code compare(const struct cli *cli, const char *against,
 			      struct json **ret_old)
 {
 	struct rules old = {};
+	struct json *changes;
 	enum exit_code r;
 
 	if (!against)
@@ -54,11 +58,17 @@ static enum exit_code compare(const struct cli *cli, const char *against,
 	r = rules_get(against, RULES_DOCUMENT, &old);
 	if (r != EXIT_YES)
 		return r;
-	*ret_plan = json_new_object();
-	json_set(*ret_plan, "changes", diff_documents(old.document, rules->document));
-	*ret_old = TAKE(old.document);
+	changes = diff_documents(old.document, rules->document);
+	if (changes) {
+		*ret_plan = json_new_object();
+		json_set(*ret_plan, "changes", changes);
+		*ret_old = TAKE(old.document);
+	} else {
+		fprintf(stderr, "headgate: %s\n", strerror(ENOMEM));
+		r = EXIT_REFUSED;
+	}
 	rules_done(&old);
-	return EXIT_YES;
+	return r;
 }
 
 enum exit_code cmd_plan(const struct cli *cli)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/headgate/diff.h"
+#include "tools/headgate/changes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/diag.h"
+#include "config/diff.h"
 #include "config/json.h"
 #include "tests/lib/tap.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/plan.h"
+#include "config/diff.h"
 
 #include <string.h>
 
@@ -29,6 +29,12 @@ static const struct {
 	{ "the first document adds everything", NULL,
 	  "{\"headgate\":1,\"vpcs\":{\"b\":{},\"a\":{}},\"settings\":{}}",
 	  "+settings +vpc/a +vpc/b " },
+	{ "kinds come sorted, settings among them", "{}",
+	  "{\"vpcs\":{\"v\":{}},\"subnets\":{\"s\":{}},\"settings\":{},"
+	  "\"security_groups\":{\"g\":{}},\"prefix_lists\":{\"p\":{}},"
+	  "\"network_acls\":{\"n\":{}},\"interfaces\":{\"i\":{}}}",
+	  "+interface/i +network_acl/n +prefix_list/p +security_group/g +settings "
+	  "+subnet/s +vpc/v " },
 	{ "an object that is gone is taken away", "{\"subnets\":{\"a\":{},\"b\":{}}}",
 	  "{\"subnets\":{\"b\":{}}}", "-subnet/a " },
 	{ "a section that is gone takes its objects with it",
@@ -55,7 +61,7 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_(json_freep) struct json *old = parse(cases[i].old);
 		_cleanup_(json_freep) struct json *new = parse(cases[i].new);
-		_cleanup_(json_freep) struct json *changes = plan_make(old, new);
+		_cleanup_(json_freep) struct json *changes = diff_documents(old, new);
 		char text[512] = "";
 
 		for (const struct json *c = json_first(changes); c; c = json_next(c)) {
