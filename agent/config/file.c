@@ -87,3 +87,31 @@ int file_read(const char *path, size_t max, char **ret, size_t *ret_size,
 	*ret = TAKE(text);
 	return 0;
 }
+
+static int is_rule_file(const struct dirent *d)
+{
+	size_t n = strlen(d->d_name);
+
+	return d->d_name[0] != '.' && n > 5 && strcmp(d->d_name + n - 5, ".json") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int file_list(const char *dir, struct dirent ***ret)
+{
+	int n = scandir(dir, ret, is_rule_file, by_name);
+
+	return n < 0 ? -errno : n;
+}
+
+char *file_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}

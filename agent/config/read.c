@@ -214,15 +214,11 @@ static int document_add(struct reader *r, const char *name, const char *text, si
 
 static int file_add(struct reader *r, const char *path)
 {
-	_cleanup_free_ char *text = NULL, *dir = NULL;
-	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *text = NULL, *dir = file_directory(path);
 	char why[FILE_WHY];
 	size_t size;
 	int status;
 
-	dir = slash == path ? strdup("/")
-	      : slash       ? strndup(path, (size_t)(slash - path))
-			    : strdup(".");
 	if (!dir)
 		return -ENOMEM;
 	status = file_read(path, HG_MAX_FILE_BYTES, &text, &size, why);
@@ -233,18 +229,6 @@ static int file_add(struct reader *r, const char *path)
 	return document_add(r, path, text, size, dir);
 }
 
-static int is_rule_file(const struct dirent *d)
-{
-	size_t n = strlen(d->d_name);
-
-	return d->d_name[0] != '.' && n > 5 && strcmp(d->d_name + n - 5, ".json") == 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 /* Goes on after a bad file, so that all of them are complained of; the first fault is
  * returned. */
 static int directory_add(struct reader *r, const char *path)
@@ -253,12 +237,11 @@ static int directory_add(struct reader *r, const char *path)
 	size_t size = strlen(path);
 	int n, status = 0;
 
-	n = scandir(path, &names, is_rule_file, by_name);
+	n = file_list(path, &names);
 	if (n < 0) {
-		status = -errno;
 		diag_add(r->diag, DIAG_ERROR, path, 0, 0, "", "cannot be read: %s",
-			 strerror(errno));
-		return status;
+			 strerror(-n));
+		return n;
 	}
 	if (n == 0 || n > FILES_MAX) {
 		diag_add(r->diag, DIAG_ERROR, path, 0, 0, "",

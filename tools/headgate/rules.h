@@ -34,5 +34,3 @@ void rules_done(struct rules *r);
 /* As rules_read(), but errors are printed on standard error, with a last line of how many;
  * so are warnings. */
 enum exit_code rules_get(const char *path, enum rules_want want, struct rules *ret);
-/* A whole file; "-" is standard input. Heap, NUL terminated. Negative errno. */
-int file_read(const char *path, size_t max, char **ret_text, size_t *ret_size);

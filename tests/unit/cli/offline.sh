@@ -60,6 +60,17 @@ json 'd["valid"] is False and [f["valid"] for f in d["files"]] == [False, True]'
 json 'd["files"][0]["complaints"][0]["line"] > 0' "with the places of complaints"
 run 2 "a file that is not there is wrong usage" check nothing.json
 says err 'nothing.json: No such file' "and is named"
+sed 's/office.txt/nowhere.txt/' rules.json >list.json
+run 1 "a prefix list file that is not there is a complaint" check list.json
+says out '/prefix_lists/office/file: nowhere.txt cannot be opened: No such file or directory$' \
+	"that says why"
+mkfifo pipe
+sed 's/nowhere.txt/pipe/' list.json >fifo.json
+run 1 "a FIFO is no prefix list file, and is not waited for" check fifo.json
+says out '/prefix_lists/office/file: pipe is a FIFO, not a file$' "but complained of"
+cat rules.json >pipe &
+run 0 "the rule set itself may come from a pipe" check pipe
+kill $! 2>/dev/null || :
 mkdir rules.d
 python3 - <<'SPLIT'
 import json
