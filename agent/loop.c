@@ -206,20 +206,19 @@ static int sources_add(struct loop *l)
 	return r;
 }
 
-static int loop_start(struct loop *l)
+static int loop_start(struct loop *l, int fd)
 {
 	int r;
 
 	r = stream_new(l->agent, &l->stream);
 	if (r < 0) {
 		log_error("cannot read events of the packet path: %s", strerror(-r));
+		close(fd);
 		return r;
 	}
-	r = server_new(l->agent, l->stream, l->agent->options.socket, &l->server);
+	r = server_new(l->agent, l->stream, fd, &l->server);
 	if (r < 0) {
-		log_error("%s: %s", l->agent->options.socket,
-			  r == -EADDRINUSE ? "another agent answers there"
-					   : strerror(-r));
+		log_error("cannot answer on the control socket: %s", strerror(-r));
 		return r;
 	}
 	r = sd_event_new(&l->event);
@@ -242,12 +241,12 @@ void loop_hold_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-enum exit_code loop_run(struct agent *a)
+enum exit_code loop_run(struct agent *a, int fd)
 {
 	struct loop l = { .agent = a };
 	int r;
 
-	r = loop_start(&l);
+	r = loop_start(&l, fd);
 	if (r >= 0) {
 		a->events = (struct agent_events){ rules_changed, device_changed, &l };
 		/* What changed between the first look and now. */

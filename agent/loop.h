@@ -12,4 +12,5 @@
 
 /* Before anything else: signals of the start wait for the loop. */
 void loop_hold_signals(void);
-enum exit_code loop_run(struct agent *a);
+/* 'fd' listens on the control socket; it is closed. */
+enum exit_code loop_run(struct agent *a, int fd);

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "ctl/access.h"
 #include "ctl/proto.h"
 #include "loop.h"
 
@@ -78,14 +80,25 @@ static enum exit_code detach_all(const struct options *options)
 
 static enum exit_code serve(const struct options *options)
 {
+	_cleanup_close_ int fd = -1;
 	struct agent *a = NULL;
 	enum exit_code code;
 
 	loop_hold_signals();
+	/* First of all: where another agent answers, nothing may be loaded or attached. Who
+	 * asks early waits in the queue. */
+	fd = access_socket(options->socket);
+	if (fd < 0) {
+		log_error("%s: %s", options->socket,
+			  fd == -EADDRINUSE ? "another agent answers there"
+					    : strerror(-fd));
+		return EXIT_REFUSED;
+	}
 	code = agent_new(options, &a);
 	if (code == EXIT_YES)
-		code = loop_run(a);
+		code = loop_run(a, TAKE_FD(fd));
 	agent_free(a);
+	unlink(options->socket);
 	return code;
 }
 

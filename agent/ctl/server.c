@@ -18,7 +18,6 @@ struct server {
 	struct agent *agent;
 	struct stream *stream;
 	struct MHD_Daemon *daemon;
-	char *path;
 };
 
 /* One request while its body arrives. */
@@ -234,29 +233,23 @@ static void on_completed(void *arg, struct MHD_Connection *c, void **per_request
 
 /* ---- life ---- */
 
-int server_new(struct agent *a, struct stream *stream, const char *path,
-	       struct server **ret)
+int server_new(struct agent *a, struct stream *stream, int fd, struct server **ret)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	int fd;
 
-	if (!s)
+	if (!s) {
+		close(fd);
 		return -ENOMEM;
+	}
 	s->agent = a;
 	s->stream = stream;
-	fd = access_socket(path);
-	if (fd < 0) {
-		server_free(s);
-		return fd;
-	}
-	s->path = strdup(path);
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
 		s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)MAX_IDLE,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)256 << 10, MHD_OPTION_END);
-	if (!s->daemon || !s->path) {
+	if (!s->daemon) {
 		close(fd);
 		server_free(s);
 		return -ENOMEM;
@@ -272,9 +265,6 @@ void server_free(struct server *s)
 	stream_hang_up(s->stream);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
-	if (s->path)
-		unlink(s->path);
-	free(s->path);
 	free(s);
 }
 

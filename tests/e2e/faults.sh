@@ -35,6 +35,7 @@ agent_up
 is "$(talk ping world 192.0.2.18 56 5)" answer "the agent works where nothing is missing"
 check "a second agent on the same socket exits 4" exits 4 agent --state-dir "$WORK/state2" --bpf-dir "$DIR/bpf/second"
 check "and names the socket" says "$SOCKET"
+check "and has loaded and attached nothing" not test -e "$DIR/bpf/second"
 check "the first agent still answers" is_healthy
 is "$(talk ping world 192.0.2.18 56 5)" answer "and its rules are in force"
 
