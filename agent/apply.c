@@ -374,12 +374,12 @@ static int flows_fit(struct agent *a, const struct model *m, struct diag *diag,
 	}
 	/* More room than was asked for is no harm. */
 	dataplane_flows4(a->dp, &n_sets);
-	if (n_sets < m->settings.max_flows)
+	if (n_sets < hg_flow_sets(m->settings.max_flows))
 		diag_add(diag, DIAG_WARNING, "", 0, 0, "/settings/max_flows",
 			 "the flow table has room for %u connections and keeps that size "
 			 "until "
 			 "it is made anew (headgated --detach-all)",
-			 n_sets);
+			 hg_flow_room(n_sets));
 	return 0;
 }
 

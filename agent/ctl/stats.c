@@ -34,11 +34,14 @@ static void counters_json(struct json *j, const struct hg_counters *c)
 static struct json *flows_json(struct agent *a, const struct hg_counters *total)
 {
 	struct json *j = json_new_object();
-	uint32_t n_sets;
+	uint32_t n_sets, max;
 
 	agent_count(a);
 	dataplane_flows4(a->dp, &n_sets);
-	json_set_number(j, "max", a->model ? a->model->settings.max_flows : n_sets);
+	max = hg_flow_room(n_sets);
+	if (a->model && a->model->settings.max_flows < max)
+		max = a->model->settings.max_flows;
+	json_set_number(j, "max", max);
 	json_set_u64(j, "connections", a->census.connections);
 	json_set_u64(j, "entries", a->census.entries);
 	json_set_u64(j, "slots", 2ULL * n_sets * HG_WAYS);

@@ -107,6 +107,12 @@ static inline __u32 hg_flow_sets(__u32 max_flows)
 	return (__u32)sets;
 }
 
+/* And the most connections for which so many sets are enough. */
+static inline __u32 hg_flow_room(__u32 n_sets)
+{
+	return (__u32)((__u64)n_sets * 3 / 5);
+}
+
 struct hg_set4 {
 	struct hg_flow4 way[HG_WAYS];
 };

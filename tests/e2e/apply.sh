@@ -128,4 +128,10 @@ is "$(talk udp client 10.0.2.20 54)" silent "while it waits it shuts"
 opens_again() { [[ $(talk udp client 10.0.2.20 54) == answer ]]; }
 check "without a confirmation in time the previous rule set is back" within 8 opens_again
 check "received is passed and dropped" adds_up
+
+# ---- what cannot change under traffic ----
+jq '.settings.max_flows = 1000000' "$RULES" >"$WORK/more.json"
+check "a larger flow table is warned of, not promised" bash -c \
+	"'$BUILD/headgate' --socket '$SOCKET' apply '$WORK/more.json' 2>&1 >/dev/null | grep -q '/settings/max_flows: the flow table has room for 78643 connections'"
+is "$(hg --json stats | jq .flows.max)" 78643 "and stats shows the room that there is"
 finish

@@ -31,6 +31,17 @@ static void print_waiting(const struct json *waiting)
 			       json_string(w));
 }
 
+/* What the agent alone knows. Complaints about the text, which have a place, were printed
+ * when it was read here. */
+static void print_warnings(const struct json *complaints)
+{
+	for (const struct json *c = json_first(complaints); c; c = json_next(c))
+		if (json_number(json_get(c, "line")) == 0)
+			fprintf(stderr, "warning: %s: %s\n",
+				json_string(json_get(c, "pointer")),
+				json_string(json_get(c, "text")));
+}
+
 void applied_print(const struct json *answer)
 {
 	const struct json *changes = json_get(answer, "changes");
@@ -49,6 +60,7 @@ void applied_print(const struct json *answer)
 		printf(": %zu added, %zu changed, %zu removed\n", count(changes, "+"),
 		       count(changes, "~"), count(changes, "-"));
 	print_waiting(json_get(answer, "waiting"));
+	print_warnings(json_get(answer, "complaints"));
 	if (json_is_number(within))
 		printf("unless \"headgate confirm\" is typed within %.0f seconds, the "
 		       "previous "
