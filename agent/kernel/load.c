@@ -193,6 +193,9 @@ static int plane_open(struct dataplane *dp, const struct dataplane_options *o)
 		r = pin_dir_make(dp->pin_dir);
 		if (r < 0)
 			return r;
+		dp->pin_dir_fd = pin_dir_lock(dp->pin_dir);
+		if (dp->pin_dir_fd < 0)
+			return dp->pin_dir_fd;
 		r = plane_adopt(dp);
 	}
 	if (r == -ENOENT)
@@ -213,7 +216,7 @@ int dataplane_open(const struct dataplane_options *options, struct dataplane **r
 
 	if (!dp)
 		return -ENOMEM;
-	dp->grace_fd = dp->grace_inner_fd = -1;
+	dp->pin_dir_fd = dp->grace_fd = dp->grace_inner_fd = -1;
 	error_set("the data plane could not be opened");
 	r = plane_open(dp, options);
 	if (r < 0) {
@@ -240,6 +243,7 @@ void dataplane_free(struct dataplane *dp)
 	plane_unmap(dp);
 	cleanup_close(&dp->grace_fd);
 	cleanup_close(&dp->grace_inner_fd);
+	cleanup_close(&dp->pin_dir_fd);
 	object_done(&dp->object);
 	free(dp->pin_dir);
 	free(dp);

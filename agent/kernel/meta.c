@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -88,6 +89,26 @@ int pin_dir_make(const char *pin_dir)
 		return -EOPNOTSUPP;
 	}
 	return 0;
+}
+
+int pin_dir_lock(const char *pin_dir)
+{
+	_cleanup_close_ int fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0) {
+		r = -errno;
+		error_set("cannot open %s: %s", pin_dir, strerror(-r));
+		return r;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		error_set("%s: %s", pin_dir,
+			  r == -EWOULDBLOCK ? "another agent keeps its pins there"
+					    : strerror(-r));
+		return r;
+	}
+	return TAKE_FD(fd);
 }
 
 int pin_get(const char *pin_dir, const char *name)

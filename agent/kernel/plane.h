@@ -22,7 +22,8 @@ struct mapping {
 
 struct dataplane {
 	struct object object;
-	char *pin_dir; /* NULL: nothing is pinned */
+	char *pin_dir;  /* NULL: nothing is pinned */
+	int pin_dir_fd; /* held under a lock: one agent a directory */
 	struct meta meta;
 	uint32_t n_image_lines;
 	uint32_t hits_half;
@@ -47,7 +48,8 @@ int grace_init(struct dataplane *dp);
 /* meta.c: pins. */
 int meta_read(const char *pin_dir, struct meta *ret); /* -ENOENT: nothing to adopt */
 int meta_write(const char *pin_dir, const struct meta *meta);
-int pin_dir_make(const char *pin_dir);                      /* sets the error */
+int pin_dir_make(const char *pin_dir); /* sets the error */
+int pin_dir_lock(const char *pin_dir); /* fd; held until it is closed; sets the error */
 int pin_get(const char *pin_dir, const char *name);         /* fd, or negative errno */
 int pin_put(const char *pin_dir, const char *name, int fd); /* replaces, at once */
 void pin_remove(const char *pin_dir, const char *name);

@@ -36,6 +36,9 @@ is "$(talk ping world 192.0.2.18 56 5)" answer "the agent works where nothing is
 check "a second agent on the same socket exits 4" exits 4 agent --state-dir "$WORK/state2" --bpf-dir "$DIR/bpf/second"
 check "and names the socket" says "$SOCKET"
 check "and has loaded and attached nothing" not test -e "$DIR/bpf/second"
+check "a second agent on the same pins exits 4" exits 4 \
+	at host timeout 10 "$BUILD/headgated" --socket "$WORK/second.sock" --state-dir "$WORK/state2" --bpf-dir "$BPF"
+check "and says whose they are" says "another agent keeps its pins there"
 check "the first agent still answers" is_healthy
 is "$(talk ping world 192.0.2.18 56 5)" answer "and its rules are in force"
 
