@@ -9,8 +9,6 @@
  */
 #include "source.h"
 
-#define EXEMPT_ENTRIES 7
-
 /* Does some entry of 'line' admit both ports (of the sides that count)? */
 static __always_inline int exempt_matches(const struct pkt *pkt, __u32 line,
 					  __u32 first_port, __u32 second_port)
@@ -22,7 +20,7 @@ static __always_inline int exempt_matches(const struct pkt *pkt, __u32 line,
 	x = image_line(pkt, line);
 	if (!x)
 		return 0;
-	for (__u32 i = 0; i < EXEMPT_ENTRIES; i++) {
+	for (__u32 i = 0; i < HG_MAX_EXEMPT_PORTS; i++) {
 		if (i >= x->n)
 			return 0;
 		if (x->entry[i].protocol && x->entry[i].protocol != pkt->tuple.protocol)

@@ -47,10 +47,10 @@ int exempt_write(struct build *b, const uint32_t *ids, size_t n, uint32_t *ret_l
 		*ret_line = 0;
 		return 0;
 	}
-	if (n > HG_EXEMPT_ENTRIES) {
+	if (n > HG_MAX_EXEMPT_PORTS) {
 		build_refuse(b, &(struct where){ "", 0, 0, "/settings/exempt" },
 			     "%zu exempt entries meet at one address; at most %d can", n,
-			     HG_EXEMPT_ENTRIES);
+			     HG_MAX_EXEMPT_PORTS);
 		*ret_line = 0;
 		return 0;
 	}

@@ -7,12 +7,10 @@
  *          words: protocol | any port << 8, and first | last << 16. A set of ids is one
  *          struct hg_exempt.
  * Owner    Ids are good for the build; lines are in its image.
- * Errors   -ENOMEM. More than HG_EXEMPT_ENTRIES for one address is a complaint.
+ * Errors   -ENOMEM. More than HG_MAX_EXEMPT_PORTS for one address is a complaint.
  */
 #include "compile/build.h"
 #include "compile/mark.h"
-
-#define HG_EXEMPT_ENTRIES 7 /* room in struct hg_exempt */
 
 /* Marks the addresses that settings.exempt names for 'vpc'. */
 int exempt_mark(struct build *b, size_t vpc, struct marks *marks);

@@ -197,7 +197,7 @@ struct hg_exempt {
 		__u8 any_port; /* 1: the ports do not matter */
 		__u16 zero;
 		__u16 first, last; /* host order, of the exempt address' side */
-	} entry[7];
+	} entry[HG_MAX_EXEMPT_PORTS];
 	__u32 zero;
 };
 HG_SIZE(struct hg_exempt, HG_LINE);

@@ -40,13 +40,13 @@
 #define HG_MAX_CLASSES     (1U << 24) /* a VPC */
 #define HG_MAX_RULES       (1U << 24) /* all NACLs and groups together */
 #define HG_MAX_COLUMNS     32767      /* a classifier */
-#define HG_MAX_KEY_BLOCKS  32767      /* a classifier */
 #define HG_MAX_CELLS       (1U << 25) /* a classifier: 128 MiB */
 #define HG_MAX_DEVICES     4095
 #define HG_MAX_ZONES       65535
 
 /* What a packet may cost. */
-#define HG_MAX_VLANS        2
-#define HG_MAX_EXTENSIONS   8  /* IPv6 extension headers */
-#define HG_MAX_CLAUSES      32 /* rules with source port or peer, one after another */
-#define HG_MAX_EXEMPT_PORTS 12 /* exempt entries for one address */
+#define HG_MAX_VLANS      2
+#define HG_MAX_EXTENSIONS 8  /* IPv6 extension headers */
+#define HG_MAX_CLAUSES    32 /* rules with source port or peer, one after another */
+#define HG_MAX_EXEMPT_PORTS \
+	7 /* exempt entries for one address: room in struct hg_exempt */
