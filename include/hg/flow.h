@@ -39,8 +39,7 @@
 #define HG_PATH(in, hop)    ((__u32)(hop) | (__u32)(in) << 12)
 #define HG_PATH_HOP(path)   ((path)&0xfffU) /* device id to switch to, 0: to the kernel */
 #define HG_PATH_IN(path)    ((path) >> 12 & 0xfffU) /* device id */
-#define HG_PATH_PLACE(path) ((path)&0xffffffU)
-#define HG_PATH_FLAGS(path) ((path) >> 24) /* OR of the TCP flags seen */
+#define HG_PATH_FLAGS(path) ((path) >> 24)          /* OR of the TCP flags seen */
 #define HG_PATH_FLAGS_SHIFT 24
 
 struct hg_key4 {
