@@ -5,6 +5,7 @@
  *
  *   interface -> subnet -> nacl        vpc is named by all of them
  *   interface -> groups -> rules -> peers -> cidr | prefix list | group
+ *   subnet -> route table -> routes -> gateway | NAT gateway | peering | interface
  *
  * Shape    Arrays sorted by name, so indexes are the same for the same document
  *          whatever the order of its keys. References are indexes into these arrays;
@@ -24,6 +25,8 @@
 
 struct arena;
 
+enum hook { HOOK_AUTO, HOOK_XDP, HOOK_TC };
+
 /* Where in the text an object stands, for complaints after reading. */
 struct where {
 	const char *file;
@@ -38,6 +41,10 @@ struct vpc {
 	size_t n_cidrs;
 	int default_nacl;  /* always good, but -1 for "" */
 	int default_group; /* always good */
+	int main_table;    /* always good, but -1 for "" */
+	/* It has a route table, a gateway, a peering or a subnet with a device: its routes are
+	 * obeyed. Else what is for no declared interface is the kernel's. */
+	bool is_routed;
 };
 
 struct prefix_list {
@@ -53,7 +60,8 @@ enum peer_kind { PEER_CIDR, PEER_PREFIX_LIST, PEER_GROUP };
 struct peer {
 	enum peer_kind kind;
 	struct cidr cidr; /* PEER_CIDR */
-	int index;        /* of the prefix list or the group */
+	int index; /* of the prefix list or the group; -1: a stale reference, to a group of a
+			   * VPC that no peering connects; it matches nothing */
 };
 
 struct port_range {
@@ -106,16 +114,96 @@ struct group {
 	size_t n_rules[2];
 };
 
-enum hook { HOOK_AUTO, HOOK_XDP, HOOK_TC };
-
 struct subnet {
 	const char *name;
 	struct where where;
 	int vpc;
 	struct cidr *cidrs;
 	size_t n_cidrs;
-	const char *zone; /* or NULL */
-	int nacl;         /* its own or the VPC's default; -1 only without one */
+	const char *zone;   /* or NULL */
+	int nacl;           /* its own or the VPC's default; -1 only without one */
+	const char *device; /* or NULL */
+	enum hook hook;
+	int route_table; /* its own or the VPC's main; -1 only in VPC "" */
+};
+
+enum route_kind {
+	ROUTE_LOCAL,
+	ROUTE_BLACKHOLE,
+	ROUTE_INTERNET_GATEWAY,
+	ROUTE_NAT_GATEWAY,
+	ROUTE_EGRESS_ONLY_GATEWAY,
+	ROUTE_PEERING,
+	ROUTE_INTERFACE,
+};
+
+/* As written: the local routes of the VPC's CIDRs are not among them. */
+struct route {
+	struct cidr to;  /* unless: */
+	int prefix_list; /* -1: 'to' counts */
+	enum route_kind kind;
+	int target; /* index of the gateway, peering or interface; -1 for the first two kinds */
+	struct where where;
+};
+
+struct route_table {
+	const char *name;
+	struct where where;
+	bool is_implicit; /* the main table of a VPC that has none */
+	bool is_main;
+	int vpc;
+	struct route *routes; /* in the order written */
+	size_t n_routes;
+};
+
+/* Internet and egress-only gateways. */
+struct gateway {
+	const char *name;
+	struct where where;
+	int vpc;
+	const char *device; /* the uplink; several gateways may share one */
+	enum hook hook;
+	struct addr
+		next_hop[2]; /* IPv4, IPv6; family 0: the kernel's default route there,
+				  * and without one the destination itself */
+};
+
+struct elastic_ip {
+	const char *name;
+	struct where where;
+	struct addr address;         /* IPv4 */
+	int interface;               /* -1: none */
+	struct addr private_address; /* of that interface; family 0 without one */
+	int nat_gateway;             /* that lists it; -1 none */
+};
+
+struct nat_forward {
+	int protocol; /* TCP or UDP */
+	uint16_t port;
+	struct addr to;
+	uint16_t to_port;
+};
+
+struct nat_gateway {
+	const char *name;
+	struct where where;
+	int vpc; /* its subnet's */
+	int subnet;
+	struct addr private_address; /* IPv4, inside the subnet */
+	int *elastic_ips; /* in the order written; none: a private NAT gateway */
+	size_t n_elastic_ips;
+	uint32_t idle_timeout; /* seconds */
+	bool is_instance;      /* mode: instance */
+	int *groups;           /* of an instance; never none there */
+	size_t n_groups;
+	struct nat_forward *forwards; /* of an instance */
+	size_t n_forwards;
+};
+
+struct peering {
+	const char *name;
+	struct where where;
+	int vpcs[2];
 };
 
 /* Seconds; 0: not set. Order of hg_header.timeouts does not matter here. */
@@ -179,6 +267,18 @@ struct model {
 	size_t n_groups;
 	struct interface *interfaces;
 	size_t n_interfaces;
+	struct route_table *route_tables;
+	size_t n_route_tables;
+	struct gateway *internet_gateways;
+	size_t n_internet_gateways;
+	struct gateway *egress_only_gateways;
+	size_t n_egress_only_gateways;
+	struct elastic_ip *elastic_ips;
+	size_t n_elastic_ips;
+	struct nat_gateway *nat_gateways;
+	size_t n_nat_gateways;
+	struct peering *peerings;
+	size_t n_peerings;
 	struct settings settings;
 };
 

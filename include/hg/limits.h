@@ -31,6 +31,15 @@
 #define HG_MAX_ENTRIES          1000000 /* a prefix list */
 #define HG_MAX_PORT_RANGES      64      /* a rule */
 #define HG_MAX_EXEMPT           64
+#define HG_MAX_ROUTE_TABLES     1024
+#define HG_MAX_ROUTES           10000 /* a route table */
+#define HG_MAX_GATEWAYS         256   /* of each kind */
+#define HG_MAX_ELASTIC_IPS      16384
+#define HG_MAX_NAT_GATEWAYS     1023
+#define HG_MAX_NAT_ADDRESSES    8 /* elastic IPs of a NAT gateway */
+#define HG_MAX_NAT_FORWARDS     64
+#define HG_MAX_PEERINGS         4096
+#define HG_MAX_IDLE_TIMEOUT     86400 /* seconds */
 #define HG_MAX_FLOWS_MIN        1024
 #define HG_MAX_FLOWS            16777216
 #define HG_DEFAULT_FLOWS        65536
