@@ -28,12 +28,12 @@ struct upload {
 	bool is_short; /* of memory */
 };
 
-static const struct route {
+static const struct resource {
 	const char *method;
 	const char *path;
 	bool is_change;
 	verb_fn *verb;
-} routes[] = {
+} resources[] = {
 	{ "GET", "/v1/rules", false, verb_rules_get },
 	{ "PUT", "/v1/rules", true, verb_rules_put },
 	{ "POST", "/v1/check", false, verb_check },
@@ -138,18 +138,18 @@ static void dispatch(struct request *q, int fd, const char *method, const char *
 			      "may ask");
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		if (strcmp(routes[i].path, path) != 0)
+	for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
+		if (strcmp(resources[i].path, path) != 0)
 			continue;
 		is_known = true;
-		if (strcmp(routes[i].method, method) != 0)
+		if (strcmp(resources[i].method, method) != 0)
 			continue;
-		if (routes[i].is_change && access != ACCESS_CHANGE)
+		if (resources[i].is_change && access != ACCESS_CHANGE)
 			reply_problem(reply, 403, NULL,
 				      "only root and members of group headgate may "
 				      "change rules");
 		else
-			routes[i].verb(q, reply);
+			resources[i].verb(q, reply);
 		return;
 	}
 	if (is_known)
