@@ -40,6 +40,38 @@ check "the process is gone" is_gone "$sleeper"
 is "$(left "$second")" '' "no namespace, mount or directory is left"
 check_not "down of what is down says so" "$LABTOOL" down "$second"
 
+# ---- a gateway's machines ----
+first=$LAB
+mac_of() { at "$1" ip -j link show dev eth0 | jq -r '.[0].address'; }
+for wires in '' --veth; do
+	LAB=$first-4
+	# shellcheck disable=SC2086 # no word or one
+	jq 'del(.interfaces.b)' "$ROOT/tests/e2e/gateway.json" | "$LABTOOL" up /dev/stdin --name "$LAB" --router --far 1400 $wires >/dev/null
+	serve tcp web 80
+	serve tcp far 80
+	row answer tcp  a fd00:10::10 80 ''    "${wires:---bridge}: an instance reaches another subnet of the gateway"
+	row answer tcp  internet fd00:10::10 80 '' "${wires:---bridge}: the internet reaches an instance over IPv6"
+	row answer ping a 198.51.100.2 56 ''   "${wires:---bridge}: an instance reaches the internet"
+	row answer tcp  a 198.51.100.129 80 '' "${wires:---bridge}: and what is far behind it"
+	row answer tcp  a 2001:db8:101::1 80 '' "${wires:---bridge}: and over IPv6"
+	is "$(at a ping -nc1 -W5 -Mdo -s1450 198.51.100.129 2>&1 | grep -c 'mtu = 1400')" 1 "${wires:---bridge}: the way to far is narrow"
+	is "$(at host ip -j -d link show br-public | jq -r '.[0].linkinfo.info_kind')" "$([[ -z $wires ]] && echo bridge || echo veth)" \
+		"${wires:---bridge}: the subnet's device is one"
+	mac=$(mac_of a)
+	"$LABTOOL" unplug "$LAB" a
+	"$LABTOOL" plug "$LAB" a
+	is "$(mac_of a | grep -vcF "$mac")" 1 "${wires:---bridge}: an instance that is plugged again has another MAC"
+	row answer tcp a 198.51.100.129 80 '' "${wires:---bridge}: and works again"
+	check "down removes it" "$LABTOOL" down "$LAB"
+	is "$(left "$LAB")" '' "and nothing of it is left"
+done
+LAB=$first
+"$LABTOOL" up "$ROOT/tests/e2e/gateway.json" --name "$LAB-4" >/dev/null
+at_gateway() { "$LABTOOL" exec "$LAB-4" host -- "$@"; }
+is "$(at_gateway ip -j addr | jq -c '[.[].addr_info[] | select(.scope == "global")]')" '[]' "without --router the gateway has no address"
+is "$(at_gateway cat /proc/sys/net/ipv{4/ip_forward,6/conf/all/forwarding} | paste -sd' ')" '0 0' "and its kernel forwards nothing"
+"$LABTOOL" down "$LAB-4"
+
 jq '.interfaces["db-1"].addresses = ["10.0.2.999"]' "$RULES" >"$WORK/bad.json"
 check_not "a rule set that cannot be built fails" "$LABTOOL" up "$WORK/bad.json" --name "$LAB-3"
 is "$(left "$LAB-3")" '' "and leaves nothing behind"

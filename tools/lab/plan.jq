@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# plan: what tools/lab/lab has to build for a rule set, one tab-separated line a cable.
+# plan: what tools/lab/lab has to build for a rule set, one tab-separated line a thing.
 #
 #   port    INTERFACE DEVICE INSTANCE NIC  ADDRESS/LEN,... ROUTER,...
+#   inside  INTERFACE DEVICE INSTANCE NIC  ADDRESS/LEN,... ROUTER,... BRIDGE
 #   local   INTERFACE DEVICE -        NIC  ADDRESS/LEN,... ROUTER,...
+#   bridge  DEVICE
+#   router  DEVICE   ADDRESS/LEN,...  of a subnet's device
+#   uplink  DEVICE   MACHINE NEXT-HOP,... ELASTIC,... IPV6-CIDR,...
 #   subnet  CIDR
 #
 # NIC is the name of the far end: ethN inside the instance, or wN in the world. An empty list is "-".
+# An interface without a device of its own is inside its subnet's: DEVICE is its port of the BRIDGE, or, with $veth
+# where it is the subnet's only interface, the subnet's device itself and BRIDGE is "-".
 
 # Bits of an address, most significant first: 32 of them or 128.
 def hex: ascii_downcase | explode | reduce .[] as $c (0; . * 16 + (if $c >= 97 then $c - 87 else $c - 48 end));
@@ -31,10 +37,19 @@ def router: .len as $l | .bits[:$l] + [range((.bits | length) - $l - 1) | 0] + [
 def list: if length == 0 then "-" else join(",") end;
 
 . as $rules
-| ($rules.interfaces // {} | to_entries | map(select(.value.device))) as $cabled
+| ($rules.subnets // {}) as $subnets
+| ($subnets | map_values(.cidrs | map(cidr))) as $cidrs
+| ($rules.interfaces // {} | to_entries
+    | map(select(.value.device or (.value.attach != "local" and $subnets[.value.subnet // ""].device)))) as $cabled
 | ($cabled | map(select(.value.attach == "local"))) as $locals
-| ($rules.subnets // {} | map_values(.cidrs | map(cidr))) as $cidrs
-| ($rules.subnets // {} | .[] | .cidrs[] | ["subnet", .]),
+| ($cabled | map(select(.value.device | not))) as $inside
+# Of a subnet's device: does a plain cable do?
+| def is_plain: . as $name | $veth and ($inside | map(select(.value.subnet == $name)) | length) == 1;
+  ($subnets | .[] | .cidrs[] | ["subnet", .]),
+  ($subnets | to_entries[] | select(.value.device and (.key | is_plain | not))
+    | ["bridge", .value.device]),
+  ($subnets | to_entries[] | select(.value.device)
+    | ["router", .value.device, ($cidrs[.key] | map("\(router)/\(.len)") | list)]),
   ($cabled[] | .key as $name | .value as $i
     | ($i.attach == "local") as $is_local
     | ($i.instance // $name) as $instance
@@ -44,11 +59,24 @@ def list: if length == 0 then "-" else join(",") end;
     | [($i.addresses // [])[] | bits as $a
         | [$cidrs[$i.subnet // ""] // [] | .[] | select(holds($a))][0] as $c
         | { address: "\(.)/\($c.len // ($a | length))", router: (if $c then $c | router else null end) }] as $a
+    | ($a | map(.address) | list) as $addresses
+    | ($a | map(.router // empty) | unique | list) as $routers
     | if ($a | length) == 0 and $is_local then # The documentation ranges have room for eleven of these.
         ["local", $name, $i.device, "-", "w\($n)", "192.0.2.\(16 * $n + 18)/28,2001:db8:0:\($n + 1)::2/64", "192.0.2.\(16 * $n + 17),2001:db8:0:\($n + 1)::1"]
-      else
-        [if $is_local then "local" else "port" end, $name, $i.device, if $is_local then "-" else $instance end,
-         if $is_local then "w\($n)" else "eth\($n)" end,
-         ($a | map(.address) | list), ($a | map(.router // empty) | unique | list)]
-      end)
+      elif $is_local then ["local", $name, $i.device, "-", "w\($n)", $addresses, $routers]
+      elif $i.device then ["port", $name, $i.device, $instance, "eth\($n)", $addresses, $routers]
+      elif $i.subnet | is_plain then ["inside", $name, $subnets[$i.subnet].device, $instance, "eth\($n)", $addresses, $routers, "-"]
+      else ["inside", $name, "lab\($inside | map(.key) | index($name))", $instance, "eth\($n)", $addresses, $routers, $subnets[$i.subnet].device]
+      end),
+  # A VPC may be left out where there is one, or none.
+  (($rules.vpcs // {} | keys[0] // "") as $only
+    | def vpc_of($name): $subnets[$name // ""].vpc // $only;
+      def lies_in: . as $e | if .value.interface then vpc_of($rules.interfaces[.value.interface].subnet)
+        else [$rules.nat_gateways // {} | .[] | select(.elastic_ips // [] | index($e.key)) | vpc_of(.subnet)][0] end;
+    [$rules.internet_gateways, $rules.egress_only_gateways | . // {} | .[]] | group_by(.device) | to_entries[]
+    | (.value | map(.vpc // $only)) as $vpcs
+    | ["uplink", .value[0].device, (if .key == 0 then "internet" else "internet-\(.value[0].device)" end),
+       (.value | map(.next_hop // [] | .[]) | unique | list),
+       ($rules.elastic_ips // {} | to_entries | map(select(lies_in as $v | $v == null or ($vpcs | index([$v]))) | .value.address) | list),
+       ($vpcs | unique | map($rules.vpcs[.].cidrs // [] | .[] | select(contains(":"))) | list)])
 | @tsv

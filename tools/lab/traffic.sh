@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # traffic: real packets between the machines of a lab, for the demo and the tests.
 #
-# The caller sets LAB (a lab's name) and WORK (a directory of its own). A machine is an instance's name, `host` or
-# `world`. An outcome is one word: answer, silent (nothing came back in time), refused (a reset or a port
+# The caller sets LAB (a lab's name) and WORK (a directory of its own). A machine is an instance's name, `host`,
+# `world`, `internet`, `internet-UPLINK` or `far`. An outcome is one word: answer, silent (nothing came back in time), refused (a reset or a port
 # unreachable), or what the program complained of.
 
 declare -A HELD=() # name of a held connection -> the descriptor that speaks into it
 
-ns_of() { if [[ $1 == host || $1 == world ]]; then echo "/run/netns/$LAB-$1"; else echo "/run/netns/$LAB-i-$1"; fi; }
+ns_of() { if [[ $1 =~ ^(host|world|far|internet|internet-.*)$ ]]; then echo "/run/netns/$LAB-$1"; else echo "/run/netns/$LAB-i-$1"; fi; }
 at() { nsenter --net="$(ns_of "$1")" -- "${@:2}"; }
 endpoint() { if [[ $2 == *:* ]]; then echo "${1}6:[$2]:$3"; else echo "${1}4:$2:$3"; fi; }
 bind_of() { if [[ $1 == *:* ]]; then echo ",bind=[$1]"; elif [[ -n $1 ]]; then echo ",bind=$1"; fi; }
