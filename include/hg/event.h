@@ -5,7 +5,8 @@
  *
  * Shape    hg_stats: PERCPU_ARRAY of struct hg_counters by slot (hg_port.slot; slot 0
  *          collects frames of devices that no rule set names). hg_hits: PERCPU_ARRAY of
- *          __u64 by rule id + (epoch & 1) * half of the map. hg_events: RINGBUF of
+ *          __u64 by rule id + (epoch & 1) * half of the map. hg_meters: PERCPU_ARRAY of
+ *          struct hg_meter by NAT gateway id. hg_events: RINGBUF of
  *          struct hg_event, only while hg_control.monitor is 1. hg_trace: ARRAY of one
  *          struct hg_trace; the agent fills the question, runs hg_explain, and reads
  *          the answer.
@@ -25,10 +26,25 @@ struct hg_counters {
 	__u64 answered; /* of passed: ARP and ND replies */
 	__u64 exempt;   /* of passed: no filter touched it */
 	__u64 events_lost;
-	__u64 zero[2];
+	__u64 told; /* of dropped: the sender got an ICMP error or a reset */
+	__u64 zero;
 	__u64 dropped[HG_DROPS]; /* by HG_DROP_* */
 };
 HG_SIZE(struct hg_counters, 384);
+
+#define HG_METERS 1024
+
+/* Of a NAT gateway. Direction 0 is from the source (the client), 1 from the destination. */
+struct hg_meter {
+	__u64 packets[2], bytes[2]; /* that went through */
+	__u64 dropped[2], dropped_bytes[2];
+	__u64 attempts;      /* SYNs of new connections */
+	__u64 established;   /* handshakes that were completed */
+	__u64 port_errors;   /* ErrorPortAllocation */
+	__u64 idle_timeouts; /* that packets found; the sweep counts its own */
+	__u64 zero[4];
+};
+HG_SIZE(struct hg_meter, 128);
 
 /* Where and which way a packet met us. */
 #define HG_DOOR_IN  0 /* device ingress */
@@ -80,14 +96,15 @@ HG_SIZE(struct hg_event, 72);
 enum { HG_STAGE_none, HG_STAGES(HG_STAGE_NUMBER) HG_STAGE_END };
 #undef HG_STAGE_NUMBER
 
-#define HG_TRACE_STEPS 14
+#define HG_TRACE_STEPS 24
 
 struct hg_step {
 	__u16 stage;  /* HG_STAGE_* */
 	__u16 allow;  /* 1 or 0 */
 	__u32 object; /* id in the image's objects, 0 none */
 	__u32 rule;   /* rule id, 0 none */
-	__u32 state;  /* stage flow: HG_STATE_* of the entry */
+	__u16 state;  /* stage flow: HG_STATE_* of the entry */
+	__u16 at; /* object id of the NAT gateway on whose subnet's border this was, 0 none */
 };
 HG_SIZE(struct hg_step, 16);
 
@@ -98,10 +115,14 @@ struct hg_trace {
 	/* the answer */
 	__u32 n;       /* steps */
 	__u32 reason;  /* HG_DROP_*, 0: allowed */
-	__u32 hop;     /* device id, 0: to the kernel */
+	__u32 out;     /* device id, 0: to the kernel */
 	__u32 tracked; /* some interface on the path keeps state */
 	__u32 exempt;  /* 1: no filter touched it */
 	__u32 epoch;
+	struct hg_addr
+		via; /* whose MAC the frame gets: the next hop; zero: the instance of a port */
+	struct hg_tuple to; /* the packet as it would go out */
+	__u32 zero[10];
 	struct hg_step step[HG_TRACE_STEPS];
 };
-HG_SIZE(struct hg_trace, 256);
+HG_SIZE(struct hg_trace, 512);

@@ -7,7 +7,12 @@
  *
  * Shape    Sets of 4 ways. An IPv4 entry is one cache line: key, state, counters and
  *          room for the address rewrite. An IPv6 entry has key and state in its first
- *          line. 'pair' is set * 4 + way + 1 of the other direction, 0 none.
+ *          line. 'pair' is set * 4 + way + 1 of the other direction, 0 none, with
+ *          HG_PAIR_OTHER where that is in the other family's table (NAT64).
+ *
+ *          The key is the packet as it came in; 'nat' as it goes out, where HG_FLOW_NAT is
+ *          set. The pair's key is that, reversed, in the zone where answers come in. An
+ *          IPv4 entry whose nat_daddr is 0 goes out as IPv6, its pair's key reversed.
  * Units    'seen' and 'created' are ticks of bpf/clock.h (HZ of them a second), modulo
  *          2^32; half-open TCP has no 'created'. 'bytes' counts IP packets, header included.
  * Order    Key and rewrite as on the wire. An entry is in use when 'live' is not 0; the
@@ -21,12 +26,14 @@
 #define HG_WAYS  4
 #define HG_LOCKS 65536
 
-#define HG_FLOW_ORIGINAL  1  /* the direction of the packet that opened the connection */
-#define HG_FLOW_TRACK_SRC 2  /* the sender's interface keeps state */
-#define HG_FLOW_TRACK_DST 4  /* the receiver's does */
-#define HG_FLOW_FIN       8  /* a FIN went this way */
-#define HG_FLOW_EXEMPT    16 /* opened by a packet that no filter touches */
-#define HG_FLOW_OUT       32 /* came by a device's egress */
+#define HG_FLOW_ORIGINAL  1   /* the direction of the packet that opened the connection */
+#define HG_FLOW_TRACK_SRC 2   /* the sender's interface keeps state */
+#define HG_FLOW_TRACK_DST 4   /* the receiver's does */
+#define HG_FLOW_FIN       8   /* a FIN went this way */
+#define HG_FLOW_EXEMPT    16  /* opened by a packet that no filter touches */
+#define HG_FLOW_OUT       32  /* came by a device's egress */
+#define HG_FLOW_NAT       64  /* 'nat' is to be applied */
+#define HG_FLOW_ROUTED    128 /* leaves its subnet: the hop limit is decremented */
 
 /* life: timeout in seconds (20 bits) | state << 20 | flags << 24 */
 #define HG_LIFE(timeout, state, flags) \
@@ -36,11 +43,22 @@
 #define HG_LIFE_FLAGS(life)   ((life) >> 24)
 
 /* path: where a packet of this direction came in and where it goes */
-#define HG_PATH(in, hop)    ((__u32)(hop) | (__u32)(in) << 12)
-#define HG_PATH_HOP(path)   ((path)&0xfffU) /* device id to switch to, 0: to the kernel */
-#define HG_PATH_IN(path)    ((path) >> 12 & 0xfffU) /* device id */
-#define HG_PATH_FLAGS(path) ((path) >> 24)          /* OR of the TCP flags seen */
-#define HG_PATH_FLAGS_SHIFT 24
+#define HG_PATH(in, hop)   ((__u32)(hop) | (__u32)(in) << 16)
+#define HG_PATH_HOP(path)  ((path)&0xffffU)        /* in hg_hops, 0: to the kernel */
+#define HG_PATH_IN(path)   ((path) >> 16 & 0xfffU) /* device id */
+#define HG_PATH_SEEN(path) ((path) >> 28)          /* OR of HG_SEEN of its packets */
+#define HG_PATH_SEEN_SHIFT 28
+
+/* Of TCP flags FIN, SYN and RST as they are, and 8 for SYN with ACK. */
+#define HG_SEEN(flags)      (((flags)&7) | ((flags)&2 ? ((flags)&16) >> 1 : 0))
+#define HG_SEEN_FLAGS(seen) (((seen)&7) | ((seen)&8) << 1)
+
+#define HG_PAIR_OTHER 0x80000000U
+
+/* bytes: a counter of 52 bits, and above it the meter that counts the connection, 0 none */
+#define HG_BYTES(bytes)       ((bytes)&0xfffffffffffffULL)
+#define HG_BYTES_METER(bytes) ((__u32)((bytes) >> 52))
+#define HG_BYTES_OF(meter)    ((__u64)(meter) << 52)
 
 struct hg_key4 {
 	__be32 saddr, daddr;
@@ -68,7 +86,7 @@ struct hg_state {
 	__u32 path; /* HG_PATH */
 	__u32 packets;
 	__u32 pair;
-	__u64 bytes;
+	__u64 bytes; /* HG_BYTES */
 };
 HG_SIZE(struct hg_state, 32);
 

@@ -7,8 +7,10 @@
  *        |
  *        v
  *   header -> ports    -> device -> interface -> subnet -> nacl classifiers
- *          -> vpcs -> trie4, trie6 -> class -> peer, interface, subnet
+ *          -> vpcs -> trie4, trie6 -> class -> peer, interface, subnet, row
  *          -> interfaces -> group classifiers
+ *          -> subnets -> routes[row] -> gateway, NAT gateway, VPC, interface
+ *          -> uplinks -> trie4, trie6 -> place -> elastic IP, NAT gateway, VPC
  *          -> names (cold: objects, rules, zones, text; the packet path never reads them)
  *
  * Shape    hg_image is one mmap-able ARRAY of struct hg_line. Every offset in an
@@ -21,8 +23,7 @@
  * Order    Addresses, ports and MACs as on the wire; numbers in host order.
  * Owner    agent/compile writes all but the live words; agent/kernel/sync.c writes
  *          the live ones and copies the whole into lines that no packet reads, then
- *          switches 'word' in one 8-byte store. bpf/image.h only reads, but for
- *          hg_device.peer, which it learns.
+ *          switches 'word' in one 8-byte store. bpf/image.h only reads.
  * Errors   An offset outside the map reads as a missing line: HG_DROP_INTERNAL.
  */
 #include <hg/abi.h>
@@ -97,7 +98,12 @@ struct hg_header {
 	struct hg_table text;       /* cold: bytes; n counts them */
 	__u32 n_classifiers;        /* distinct ones, for show */
 	__u32 exempt; /* line of the hg_exempt for entries without address, 0 none */
-	__u32 zero[22];
+	struct hg_table routes;   /* struct hg_route, 4 a line */
+	struct hg_table gateways; /* struct hg_gateway, one a line */
+	struct hg_table nats;     /* struct hg_nat, one a line */
+	struct hg_table uplinks;  /* struct hg_uplink, one a line */
+	struct hg_table forwards; /* struct hg_forward, 4 a line */
+	__u32 zero[12];
 };
 HG_SIZE(struct hg_header, 4 * HG_LINE);
 
@@ -112,27 +118,29 @@ struct hg_port {
 };
 HG_SIZE(struct hg_port, 16);
 
-#define HG_ROLE_HOST 1 /* the instance is this host */
-#define HG_ROLE_PORT 2 /* the instance is at the other end */
+#define HG_ROLE_HOST   1 /* the instance is this host */
+#define HG_ROLE_PORT   2 /* the instance is at the other end */
+#define HG_ROLE_SUBNET 3 /* instances of one subnet are behind it */
+#define HG_ROLE_UPLINK 4 /* the internet is behind it */
 
-#define HG_DEVICE_PEER \
-	1 /* live: veth whose other end is in another namespace: bpf_redirect_peer works */
 #define HG_DEVICE_XDP 2 /* live: ingress is by XDP */
 
 struct hg_device {
-	__u32 role; /* HG_ROLE_* */
-	__u32 vpc;
-	__u32 subnet; /* 0 none */
-	__u32 interface;
-	__u32 zone;   /* of flows seen here */
-	__u32 object; /* the interface's name */
+	__u32 role;      /* HG_ROLE_* */
+	__u32 vpc;       /* 0: uplink */
+	__u32 subnet;    /* 0 none */
+	__u32 interface; /* host and port */
+	__u32 zone;      /* of flows that come in here */
+	__u32 object;    /* interface, subnet; uplink: the gateway that names it first */
+	__u32 uplink;    /* id in 'uplinks', 0 none */
 	/* live words: zero as compiled */
 	__u32 ifindex; /* 0 while the device is absent */
 	__u32 flags;   /* HG_DEVICE_* */
-	__u8 mac[6];   /* the device's own */
-	__u8 peer[6];  /* the instance's; zero until learnt */
 	__u32 mtu;
-	__u32 zero[4];
+	__u32 hop;   /* port: of the instance, in hg_hops */
+	__u8 mac[6]; /* the device's own */
+	__u16 zero0;
+	__u32 zero[3];
 };
 HG_SIZE(struct hg_device, HG_LINE);
 
@@ -165,18 +173,22 @@ struct hg_subnet {
 	__u32 nacl_object;
 	__be32 router4;         /* base + 1, 0 none */
 	struct hg_addr router6; /* base + 1, zero none */
-	__u32 zero[6];
+	__u32 device;           /* id, 0 none */
+	__u32 routes; /* line of a __u32 route id a row of the VPC; 0 none: not routed */
+	__u32 table_object;
+	__u32 zero[3];
 };
 HG_SIZE(struct hg_subnet, HG_LINE);
 
 struct hg_vpc {
 	__u32 trie4;             /* line, see trie.h */
 	__u32 trie6;             /* line, see trie.h */
-	struct hg_table classes; /* struct hg_class, 4 a line */
+	struct hg_table classes; /* struct hg_class, 2 a line */
 	__u32 n_peers;
 	__u32 object;
 	__u32 zone;
-	__u32 zero[9];
+	__u32 n_rows; /* of its route tables */
+	__u32 zero[8];
 };
 HG_SIZE(struct hg_vpc, HG_LINE);
 
@@ -186,8 +198,100 @@ struct hg_class {
 	__u32 interface; /* whose address this is, 0 nobody's */
 	__u32 subnet;    /* that contains it, 0 none */
 	__u32 exempt;    /* line of a struct hg_exempt, 0 none */
+	__u32 row;       /* index into the routes of every subnet of the VPC */
+	__be32 public;   /* the elastic IP of this private address, 0 none */
+	__u32 nat;       /* NAT gateway whose private address this is, 0 none */
+	__u32 is_inside; /* 1: in a CIDR of this VPC */
 };
-HG_SIZE(struct hg_class, 16);
+HG_SIZE(struct hg_class, 32);
+
+/* ---- where to: routes, gateways, the outside ---- */
+
+#define HG_ROUTE_NONE        0 /* no route covers the address */
+#define HG_ROUTE_LOCAL       1
+#define HG_ROUTE_BLACKHOLE   2
+#define HG_ROUTE_INTERNET    3 /* target: gateway */
+#define HG_ROUTE_NAT         4 /* target: NAT gateway */
+#define HG_ROUTE_EGRESS_ONLY 5 /* target: gateway */
+#define HG_ROUTE_PEERING     6 /* target: the peer VPC */
+#define HG_ROUTE_INTERFACE   7 /* target: interface */
+
+struct hg_route {
+	__u32 kind; /* HG_ROUTE_* */
+	__u32 target;
+	__u32 rule;   /* id; hits are counted there */
+	__u32 object; /* of the target: gateway, NAT gateway, peering, interface; 0 none */
+};
+HG_SIZE(struct hg_route, 16);
+
+#define HG_GATEWAY_KERNEL4 1 /* no next hop is given: next_hop4 is a live word, and */
+#define HG_GATEWAY_KERNEL6 2 /* next_hop6: of the kernel's default route there, or zero */
+
+/* Internet and egress-only gateways. A next hop of zero: the destination is on the link. */
+struct hg_gateway {
+	__u32 vpc;
+	__u32 device; /* id of the uplink */
+	__u32 object;
+	__u32 flags; /* HG_GATEWAY_* */
+	__be32 next_hop4;
+	__u32 zero0[3];
+	struct hg_addr next_hop6;
+	__u32 zero[4];
+};
+HG_SIZE(struct hg_gateway, HG_LINE);
+
+#define HG_NAT_INSTANCE 1 /* mode: instance */
+
+/* Its id is its meter's, too. */
+struct hg_nat {
+	__u32 vpc;
+	__u32 subnet;
+	__u32 object;
+	__u16 flags; /* HG_NAT_* */
+	__u8 n_addresses;
+	__u8 n_forwards;
+	__u32 idle_timeout; /* seconds */
+	__u32 interface;    /* instance: record in 'interfaces' with its groups; 0 none */
+	__be32 private_address;
+	__u32 forwards;      /* first record */
+	__be32 addresses[8]; /* elastic IPs */
+};
+HG_SIZE(struct hg_nat, HG_LINE);
+
+/* What a NAT instance lets in. */
+struct hg_forward {
+	__be32 to;
+	__be16 port, to_port;
+	__u32 protocol;
+	__u32 zero;
+};
+HG_SIZE(struct hg_forward, 16);
+
+/* What addresses are to those who are outside of an uplink. */
+struct hg_uplink {
+	__u32 trie4, trie6;     /* lines; an address gives a place */
+	struct hg_table places; /* struct hg_place, 2 a line */
+	__u32 zero[12];
+};
+HG_SIZE(struct hg_uplink, HG_LINE);
+
+#define HG_PLACE_WORLD      0 /* anybody's; as a destination the kernel's */
+#define HG_PLACE_ELASTIC    1 /* an elastic IP of an interface */
+#define HG_PLACE_NAT        2 /* an elastic IP of a NAT gateway */
+#define HG_PLACE_VPC        3 /* IPv6, inside a VPC with a gateway at this uplink */
+#define HG_PLACE_INSIDE     4 /* inside another VPC, or IPv4 inside any: nobody's out there */
+#define HG_PLACE_UNATTACHED 5 /* an elastic IP that nobody has */
+
+struct hg_place {
+	__u32 kind; /* HG_PLACE_* */
+	__u32 vpc;
+	__u32 nat;
+	__be32 private_address; /* HG_PLACE_ELASTIC */
+	__u32 object;           /* the elastic IP, 0 none */
+	__u32 gateway;          /* the VPC's internet gateway, 0 none */
+	__u32 zero[2];
+};
+HG_SIZE(struct hg_place, 32);
 
 /* What no filter touches at one address, or (hg_header.exempt) at any. */
 struct hg_exempt {
@@ -211,6 +315,12 @@ enum {
 	HG_OBJECT_NACL,
 	HG_OBJECT_GROUP,
 	HG_OBJECT_INTERFACE,
+	HG_OBJECT_ROUTE_TABLE,
+	HG_OBJECT_INTERNET_GATEWAY,
+	HG_OBJECT_EGRESS_ONLY_GATEWAY,
+	HG_OBJECT_ELASTIC_IP,
+	HG_OBJECT_NAT_GATEWAY,
+	HG_OBJECT_PEERING,
 };
 
 struct hg_object {
@@ -222,19 +332,22 @@ struct hg_object {
 HG_SIZE(struct hg_object, 16);
 
 #define HG_RULE_DEFAULT 0xffffffffU /* the implicit deny, "*" */
+#define HG_RULE_LOCAL   0x80000000U /* routes: those that every table has */
 
 struct hg_rule {
-	__u32 object;    /* NACL or group */
-	__u32 number;    /* NACL: the rule number; group: index in the direction's list */
-	__u32 direction; /* HG_INGRESS, HG_EGRESS */
+	__u32 object; /* NACL, group or route table */
+	__u32 number; /* NACL: the rule number; group: index in the direction's list; route: index in
+			  * the table, or HG_RULE_LOCAL + index of the VPC's CIDR */
+	__u32 direction; /* HG_INGRESS, HG_EGRESS; route: 0 */
 	__u32 flags;     /* 1: allow */
 };
 HG_SIZE(struct hg_rule, 16);
 
-/* A zone keeps flows of equal addresses apart: one for each VPC, one for each host device. */
+/* A zone keeps flows of equal addresses apart: one for each VPC, host device, uplink, and port whose
+ * interface does not check sources: what an appliance sends on must not be taken for what it was sent. */
 struct hg_zone {
 	__u32 zone; /* 1 .. HG_MAX_ZONES */
-	__u32 text; /* "vpc/NAME" or "interface/NAME" */
+	__u32 text; /* "vpc/NAME", "interface/NAME", "uplink/DEVICE" */
 	__u32 zero[2];
 };
 HG_SIZE(struct hg_zone, 16);
