@@ -16,11 +16,12 @@ static __always_inline void class_read(const struct pkt *pkt, const struct hg_vp
 
 	if (id >= v->classes.n)
 		return;
-	c = image_line(pkt, v->classes.line + (id >> 2));
+	c = image_line(pkt, v->classes.line + (id >> 1));
 	if (!c)
 		return;
-	c += id & 3;
-	*ret = (struct end){ c->peer, c->interface, c->subnet, c->exempt };
+	c += id & 1;
+	*ret = (struct end){ c->peer, c->interface, c->subnet, c->exempt,
+			     c->row,  c->public,    c->nat,    c->is_inside };
 }
 
 /* A call: the search stands at half a dozen places, and is much code. */

@@ -50,6 +50,7 @@ static __always_inline int route(struct pkt *pkt, const struct ends *e)
 {
 	const struct hg_interface *to;
 	const struct hg_device *d;
+	const struct hg_hop *hop;
 
 	if (e->role != HG_ROLE_PORT || pkt->door != HG_DOOR_IN)
 		return 0;
@@ -61,16 +62,16 @@ static __always_inline int route(struct pkt *pkt, const struct ends *e)
 	to = image_interface(pkt, e->receiver);
 	if (!to || !to->device || to->flags & HG_INTERFACE_LOCAL)
 		return 0;
-	pkt->hop = to->device;
+	pkt->out = to->device;
 	d = image_device(pkt, to->device);
 	if (!d)
 		return -HG_DROP_INTERNAL;
+	if (!pkt->commit)
+		return 0;
+	pkt->hop = d->ifindex ? d->hop : 0;
+	hop = pkt->hop ? hop_get(pkt->hop) : NULL;
 	/* XDP cannot leave it to a stack to find the instance. */
-	if (pkt->commit &&
-	    (!d->ifindex || (pkt->is_xdp && !(d->peer[0] | d->peer[1] | d->peer[2] |
-					      d->peer[3] | d->peer[4] | d->peer[5]))))
-		return -HG_DROP_NO_NEIGHBOUR;
-	return 0;
+	return hop && hop_is_ready(hop, pkt->is_xdp) ? 0 : -HG_DROP_NO_NEIGHBOUR;
 }
 
 /* The stages in their order. 'flags': which ends' groups need not be asked. s->tracks says
@@ -153,9 +154,8 @@ static __always_inline int decide_may_open(const struct pkt *pkt)
 
 static __always_inline __u32 decide_path(const struct pkt *pkt)
 {
-	__u32 flags = pkt->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST);
-
-	return HG_PATH(pkt->device, pkt->hop) | flags << HG_PATH_FLAGS_SHIFT;
+	return HG_PATH(pkt->device, pkt->hop) | HG_SEEN(pkt->tcp_flags)
+							<< HG_PATH_SEEN_SHIFT;
 }
 
 static __always_inline __u32 decide_door(const struct pkt *pkt)
@@ -189,8 +189,8 @@ static __always_inline void decide_renew(struct scratch *s, struct flow *fl)
 	if (!pkt->commit)
 		return;
 	WRITE_ONCE(fl->state.path, HG_PATH(pkt->device, pkt->hop) |
-					   HG_PATH_FLAGS(READ_ONCE(fl->state.path))
-						   << HG_PATH_FLAGS_SHIFT);
+					   HG_PATH_SEEN(READ_ONCE(fl->state.path))
+						   << HG_PATH_SEEN_SHIFT);
 	if (decide_door(pkt))
 		__sync_fetch_and_or(&fl->state.life, HG_FLOW_OUT << 24);
 	else

@@ -70,18 +70,18 @@ static __always_inline int judge_skb(struct __sk_buff *skb, struct frame *f,
 /* To the port that pkt->hop names. */
 static __always_inline int switch_skb(struct __sk_buff *skb, const struct pkt *pkt)
 {
-	const struct hg_device *d = image_device(pkt, pkt->hop);
+	const struct hg_hop *d = hop_get(pkt->hop);
 	__u8 macs[12];
 	__u32 ifindex;
 
 	if (!d)
 		return TC_ACT_SHOT;
 	ifindex = d->ifindex;
-	if (d->peer[0] | d->peer[1] | d->peer[2] | d->peer[3] | d->peer[4] | d->peer[5]) {
-		int is_peer = d->flags & HG_DEVICE_PEER;
+	if (hop_state(d->mac.word) == HG_HOP_RESOLVED) {
+		int is_peer = d->flags & HG_HOP_PEER;
 
-		__builtin_memcpy(macs, d->peer, 6);
-		__builtin_memcpy(macs + 6, d->mac, 6);
+		__builtin_memcpy(macs, d->mac.byte, 6);
+		__builtin_memcpy(macs + 6, d->smac, 6);
 		if (bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
 			return TC_ACT_SHOT;
 		if (is_peer) {
@@ -89,7 +89,7 @@ static __always_inline int switch_skb(struct __sk_buff *skb, const struct pkt *p
 				bpf_skb_change_type(skb, 0);
 			return bpf_redirect_peer(ifindex, 0);
 		}
-	} else if (d->flags & HG_DEVICE_PEER) {
+	} else if (d->flags & HG_HOP_PEER) {
 		/* The other end takes what is said to be for it. */
 		if (skb->pkt_type)
 			bpf_skb_change_type(skb, 0);
@@ -146,7 +146,7 @@ static __always_inline int door_xdp(struct xdp_md *xdp)
 			   .ctx = xdp,
 			   .is_xdp = 1 };
 	struct scratch *s = pipeline_enter(HG_DOOR_IN, 1);
-	const struct hg_device *d;
+	const struct hg_hop *d;
 	struct ethhdr *eth;
 	int is_answer = 0, r;
 
@@ -162,12 +162,12 @@ static __always_inline int door_xdp(struct xdp_md *xdp)
 		return bpf_redirect(xdp->ingress_ifindex, 0);
 	if (!s->pkt.hop)
 		return XDP_PASS;
-	d = image_device(&s->pkt, s->pkt.hop);
+	d = hop_get(s->pkt.hop);
 	eth = (void *)(long)xdp->data;
 	if (!d || (void *)(eth + 1) > (void *)(long)xdp->data_end)
 		return XDP_DROP;
-	__builtin_memcpy(eth->h_dest, d->peer, 6);
-	__builtin_memcpy(eth->h_source, d->mac, 6);
+	__builtin_memcpy(eth->h_dest, d->mac.byte, 6);
+	__builtin_memcpy(eth->h_source, d->smac, 6);
 	return bpf_redirect(d->ifindex, 0);
 }
 

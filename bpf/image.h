@@ -98,6 +98,22 @@ static __always_inline struct hg_device *image_device(const struct pkt *pkt, __u
 	return h ? table_record(pkt, h->devices, id) : NULL;
 }
 
+#define HEADER_TABLE(pkt, field)                                                       \
+	((struct hg_table){                                                            \
+		image_word((pkt), 0, __builtin_offsetof(struct hg_header, field) / 4), \
+		image_word((pkt), 0,                                                   \
+			   __builtin_offsetof(struct hg_header, field) / 4 + 1) })
+
+static __always_inline struct hg_gateway *image_gateway(const struct pkt *pkt, __u32 id)
+{
+	return id ? table_record(pkt, HEADER_TABLE(pkt, gateways), id) : NULL;
+}
+
+static __always_inline const struct hg_nat *image_nat(const struct pkt *pkt, __u32 id)
+{
+	return id ? table_record(pkt, HEADER_TABLE(pkt, nats), id) : NULL;
+}
+
 /* The interface 'id', NULL for 0: nobody. */
 static __always_inline const struct hg_interface *image_interface(const struct pkt *pkt,
 								  __u32 id)

@@ -4,11 +4,12 @@
 /* neighbour: ARP and neighbour discovery at the doors; what ports may say, and answers.
  *
  * In       pkt->kind is PKT_ARP or PKT_ND; the device's line.
- * Out      hg_device.peer: the instance's MAC, learnt.
+ * Out      hg_hop.mac: the speaker's, learnt.
  * Result   0, NEIGHBOUR_ANSWER when the frame now is an answer, to be sent back, -HG_DROP_MALFORMED or -HG_DROP_SOURCE_CHECK.
  * Cost     One or two class look-ups. Not on the path of traffic.
  * Source   RFC 826; RFC 4861 sections 4.3, 4.4, 7.2.
  */
+#include "hop.h"
 #include "parse.h"
 #include "source.h"
 
@@ -48,21 +49,19 @@ static __always_inline int frame_store(struct frame *f, __u32 off, const void *f
 			 : bpf_skb_store_bytes(f->ctx, off, from, size, 0);
 }
 
-/* The instance's MAC. Racing writers write the same bytes, or the instance is moving. */
+/* The instance of a port speaks. */
 static __always_inline void neighbour_learn(struct frame *f, const struct pkt *pkt,
-					    struct hg_device *d)
+					    const struct hg_device *d)
 {
 	const struct ethhdr *eth = f->data;
-	const __u16 *mac = (const __u16 *)eth->h_source;
-	__u16 *peer = (__u16 *)d->peer;
+	struct hg_hop *hop;
 
-	if (!pkt->commit || !PARSE_FITS(f, eth, sizeof(*eth)) || eth->h_source[0] & 1)
+	if (!pkt->commit || !d->hop || !PARSE_FITS(f, eth, sizeof(*eth)) ||
+	    eth->h_source[0] & 1)
 		return;
-	if ((peer[0] ^ mac[0]) | (peer[1] ^ mac[1]) | (peer[2] ^ mac[2])) {
-		WRITE_ONCE(peer[0], mac[0]);
-		WRITE_ONCE(peer[1], mac[1]);
-		WRITE_ONCE(peer[2], mac[2]);
-	}
+	hop = hop_get(d->hop);
+	if (hop)
+		hop_learn(hop, eth->h_source);
 }
 
 /* Do we answer for 'target' at this port? 1: as the router, 2: for another instance. */

@@ -70,9 +70,10 @@ static __always_inline int pipeline_hit(struct pkt *pkt, const struct flow *fl)
 	    !flow_is_still(fl, &pkt->tuple))
 		return 0;
 	if (HG_PATH_HOP(path)) {
-		const struct hg_device *d = image_device(pkt, HG_PATH_HOP(path));
+		const struct hg_hop *hop = hop_get(HG_PATH_HOP(path));
 
-		if (!d || !d->ifindex) /* it left; the slow path knows why */
+		/* It left; the slow path knows why. */
+		if (!hop || !hop->ifindex || !hop_is_ready(hop, pkt->is_xdp))
 			return 0;
 	}
 	pkt->hop = HG_PATH_HOP(path);
@@ -160,7 +161,8 @@ static __always_inline int pipeline_explain(struct frame *f, struct scratch *s,
 	if (r && t->n == 0)
 		trace_step(pkt, HG_STAGE_parse, 0, 0, 0, 0);
 	t->reason = -r;
-	t->hop = pkt->hop;
+	t->out = pkt->out;
+	t->via = pkt->via;
 	t->tracked = pkt->tracked;
 	t->exempt = pkt->is_exempt;
 	t->epoch = pkt->epoch;

@@ -17,6 +17,22 @@ enum { PKT_IP, PKT_ARP, PKT_ND, PKT_LINK };
 /* pkt.frag: FIRST and LATER share a datagram id; an ORPHAN's ports are unknown. */
 enum { FRAG_NONE, FRAG_FIRST, FRAG_LATER, FRAG_ORPHAN };
 
+/* pkt.reply: what the sender of a dropped packet is told. */
+enum {
+	REPLY_NONE,
+	REPLY_TIME_EXCEEDED,
+	REPLY_TOO_BIG,
+	REPLY_RESET,
+	REPLY_FIN,
+	REPLY_ECHO, /* of a packet that is answered, not dropped */
+};
+
+/* pkt.act: what is done to the frame before it goes. */
+#define ACT_TTL    1
+#define ACT_NAT    2 /* from pkt.tuple to pkt.to */
+#define ACT_QUOTE  4 /* and the other way round inside the quote of an ICMP error */
+#define ACT_FAMILY 8 /* IPv6 to IPv4 or back */
+
 #define TCP_FIN 1
 #define TCP_SYN 2
 #define TCP_RST 4
@@ -35,11 +51,16 @@ struct frame {
 /* One end of a packet, as the class of its address says. */
 struct end {
 	__u32 peer, interface, subnet, exempt;
+	__u32 row;
+	__be32 public;
+	__u32 nat, is_inside;
 };
 
 struct pkt {
-	struct hg_tuple tuple;
-	__u32 base; /* first line of the image in force */
+	struct hg_tuple tuple; /* on the slow path: as it is at the stage in hand */
+	struct hg_tuple to;    /* with ACT_NAT: as it goes out */
+	struct hg_addr via;    /* the next hop; zero: the instance of a port */
+	__u32 base;            /* first line of the image in force */
 	__u32 epoch;
 	__u32 now;    /* ticks */
 	__u32 device; /* id */
@@ -51,8 +72,12 @@ struct pkt {
 	__u32 segs;
 	__u32 frame_len;
 	__u32 ifindex;
-	__u32 rule;        /* that decided, 0 none */
-	__u32 hop;         /* device id to switch to */
+	__u32 rule; /* that decided, 0 none */
+	__u32 out;  /* device id by which it leaves, 0: to the kernel */
+	__u32 hop;  /* in hg_hops, 0: to the kernel, or not known yet */
+	__u32 size; /* of the longest IP packet on the wire that the frame stands for */
+	__u32 told_mtu;    /* REPLY_TOO_BIG */
+	__u32 meter;       /* of the NAT gateway, 0 none */
 	__u16 l3, l4;      /* offsets in the frame */
 	__u16 frag_offset; /* in units of 8 bytes */
 	__u16 key;         /* of classifiers: destination port, or type << 8 | code */
@@ -69,7 +94,12 @@ struct pkt {
 	__u8 is_exempt;
 	__u8 is_xdp;
 	__u8 tracked;
-	__u8 is_new; /* it opened a connection */
+	__u8 is_new;    /* it opened a connection */
+	__u8 ttl;       /* or hop limit */
+	__u8 reply;     /* REPLY_* */
+	__u8 act;       /* ACT_* */
+	__u8 is_punted; /* XDP leaves it, untouched and uncounted, to the TC door */
+	__u16 at; /* object of the NAT gateway on whose border the stage in hand is */
 };
 
 /* What the slow path knows besides; per CPU, see scratch.h. */

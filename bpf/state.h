@@ -72,15 +72,13 @@ static __always_inline __u32 state_first(const struct pkt *pkt)
 
 static __always_inline void state_touch(const struct pkt *pkt, struct flow *fl)
 {
-	__u32 seen = pkt->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST);
+	__u32 seen = HG_SEEN(pkt->tcp_flags);
 
-	if (pkt->tcp_flags & TCP_SYN)
-		seen |= pkt->tcp_flags & TCP_ACK;
 	WRITE_ONCE(fl->state.seen, pkt->now);
 	__sync_fetch_and_add(&fl->state.packets, pkt->segs);
 	__sync_fetch_and_add(&fl->state.bytes, pkt->len);
-	if (seen & ~HG_PATH_FLAGS(fl->state.path))
-		__sync_fetch_and_or(&fl->state.path, seen << HG_PATH_FLAGS_SHIFT);
+	if (seen & ~HG_PATH_SEEN(fl->state.path))
+		__sync_fetch_and_or(&fl->state.path, seen << HG_PATH_SEEN_SHIFT);
 }
 
 /* The handshake: which ACK number will complete it is kept in the opener's 'created'. */

@@ -21,7 +21,7 @@
 #else
 #include "compile/host.h"
 #define HG_RODATA
-#define HG_GLOBAL static
+#define HG_GLOBAL static __attribute__((unused))
 #endif
 
 #define READ_ONCE(x)     (*(const volatile typeof(x) *)&(x))

@@ -284,7 +284,10 @@ static int peer_extend(struct walk *w, uint32_t parent, uint32_t *ret_peer)
 
 static int class_put(struct walk *w, struct frame *f)
 {
-	struct hg_class class = { f->peer, f->interface, f->subnet, f->exempt };
+	struct hg_class class = { .peer = f->peer,
+				  .interface = f->interface,
+				  .subnet = f->subnet,
+				  .exempt = f->exempt };
 	uint32_t words[4] = { f->peer, f->interface, f->subnet, f->exempt };
 	int r;
 
@@ -458,7 +461,7 @@ int classes_write(struct build *b, struct classes *c, struct hg_vpc *ret)
 		if (r < 0)
 			return r;
 	}
-	r = lines_reserve(&b->lines, (c->classes.n + 3) / 4, &line);
+	r = lines_reserve(&b->lines, (c->classes.n + 1) / 2, &line);
 	if (r < 0)
 		return r;
 	struct hg_class *classes = lines_at(&b->lines, line);

@@ -23,12 +23,15 @@ struct eval {
 	struct hg_counters *stats;
 	uint64_t *hits;
 	uint32_t n_hits;
+	struct hg_hop
+		*hops; /* of ports, by device id; other neighbours are not resolved */
+	size_t n_hops;
 	struct hg_trace trace;
 	struct scratch scratch[2];
 };
 
 /* The live words that agent/kernel would write: device 'id' has ifindex 'id'. */
-static void bring_up(struct hg_line *lines)
+static void bring_up(struct hg_line *lines, struct hg_hop *hops)
 {
 	const struct hg_header *h = (const struct hg_header *)lines;
 	struct hg_port *ports = (struct hg_port *)(lines + h->ports.line);
@@ -43,13 +46,20 @@ static void bring_up(struct hg_line *lines)
 		d->ifindex = id;
 		d->mtu = 1500;
 		memcpy(d->mac, "\x02\x00\x00\x00\x00\x01", 6);
-		memcpy(d->peer, "\x02\x00\x00\x00\x00\x02", 6);
+		d->hop = id;
+		hops[id] = (struct hg_hop){ .ifindex = id,
+					    .flags = HG_HOP_PORT,
+					    .mac.byte = { 2, 0, 0, 0, 0, 2,
+							  HG_HOP_RESOLVED },
+					    .smac = { 2, 0, 0, 0, 0, 1 },
+					    .mtu = 1500 };
 	}
 }
 
 static int take_image(struct eval *e, const struct image *image)
 {
 	_cleanup_free_ uint64_t *hits = NULL;
+	_cleanup_free_ struct hg_hop *hops = NULL;
 	const struct hg_header *h = image_header(image);
 	struct hg_line *lines;
 	size_t n_hits = 2 * ((size_t)h->n_rules + 1);
@@ -57,14 +67,18 @@ static int take_image(struct eval *e, const struct image *image)
 	if (posix_memalign((void **)&lines, HG_LINE, image->n_lines * HG_LINE))
 		return -1;
 	hits = calloc(n_hits, sizeof(*hits));
-	if (!hits) {
+	hops = calloc(h->devices.n, sizeof(*hops));
+	if (!hits || !hops) {
 		free(lines);
 		return -1;
 	}
 	memcpy(lines, image->lines, image->n_lines * HG_LINE);
-	bring_up(lines);
+	bring_up(lines, hops);
 	free(e->lines);
 	free(e->hits);
+	free(e->hops);
+	e->hops = TAKE(hops);
+	e->n_hops = h->devices.n;
 	e->lines = lines;
 	e->n_lines = image->n_lines;
 	e->hits = TAKE(hits);
@@ -108,6 +122,7 @@ void eval_free(struct eval *e)
 	free(e->frags);
 	free(e->stats);
 	free(e->hits);
+	free(e->hops);
 	free(e);
 }
 
@@ -132,6 +147,7 @@ static void use(struct eval *e, uint32_t now)
 		{ &hg_frags, (uint8_t *)e->frags, sizeof(*e->frags), HG_FRAG_SETS },
 		{ &hg_stats, (uint8_t *)e->stats, sizeof(*e->stats), 2 },
 		{ &hg_hits, (uint8_t *)e->hits, sizeof(*e->hits), e->n_hits },
+		{ &hg_hops, (uint8_t *)e->hops, sizeof(*e->hops), e->n_hops },
 		{ &hg_trace, (uint8_t *)&e->trace, sizeof(e->trace), 1 },
 		{},
 	};
@@ -164,7 +180,7 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 	r = account(&s->pkt, pipeline_judge(&f, s, r, &is_answer), is_answer);
 	return (struct verdict){ .allow = r == 0,
 				 .reason = -r,
-				 .hop = r ? 0 : s->pkt.hop,
+				 .out = r ? 0 : s->pkt.out,
 				 .is_answer = r == 0 && is_answer };
 }
 

@@ -25,7 +25,7 @@ struct eval;
 struct verdict {
 	bool allow;
 	uint32_t reason; /* HG_DROP_* */
-	uint32_t hop;    /* device id to which the packet is switched, 0: kernel */
+	uint32_t out;    /* device id by which the packet leaves, 0: kernel */
 	bool is_answer;  /* the packet was turned into an ARP or ND answer */
 };
 

@@ -232,12 +232,11 @@ static struct frame_ends door_ends(const struct hg_device *d, uint32_t door)
 {
 	static const uint8_t nobody[6];
 	struct frame_ends ends;
-	uint8_t own[6] = { 2, 0, 0, 0, 0, 1 }, peer[6] = { 2, 0, 0, 0, 0, 2 };
+	const uint8_t peer[6] = { 2, 0, 0, 0, 0, 2 };
+	uint8_t own[6] = { 2, 0, 0, 0, 0, 1 };
 
 	if (memcmp(d->mac, nobody, 6) != 0)
 		memcpy(own, d->mac, 6);
-	if (memcmp(d->peer, nobody, 6) != 0)
-		memcpy(peer, d->peer, 6);
 	memcpy(ends.from, door == HG_DOOR_IN ? peer : own, 6);
 	memcpy(ends.to, door == HG_DOOR_IN ? own : peer, 6);
 	return ends;
@@ -382,7 +381,7 @@ static struct json *answer_step(const struct question *q, const struct hg_trace 
 static struct json *answer_hop(const struct question *q, const struct hg_trace *trace,
 			       const struct image *image, const struct model *m)
 {
-	const struct hg_device *d = device_at(image, trace->hop);
+	const struct hg_device *d = device_at(image, trace->out);
 	const struct interface *i =
 		d ? model_interface(m, image_object_name(image, d->object)) : NULL;
 	char text[ADDR_TEXT];

@@ -31,7 +31,7 @@ enum {
 #define bpf_htonl(x) htonl(x)
 #define bpf_ntohl(x) ntohl(x)
 
-#define HOST_MAPS 14
+#define HOST_MAPS 20
 
 struct host_map {
 	const void *map;

@@ -193,9 +193,10 @@ static void mac_json(struct json *j, const char *key, const uint8_t mac[6])
 }
 
 static void device_link_json(struct json *j, const struct attached *d,
-			     const struct hg_device *live)
+			     const struct hg_device *live, const struct hg_hop *hops)
 {
 	static const uint8_t none[6];
+	const struct hg_hop *hop = live && live->hop ? &hops[live->hop] : NULL;
 
 	if (!d->link.ifindex) {
 		json_set_null(j, "ifindex");
@@ -207,13 +208,13 @@ static void device_link_json(struct json *j, const struct attached *d,
 	}
 	json_set_number(j, "ifindex", d->link.ifindex);
 	mac_json(j, "mac", d->link.mac);
-	mac_json(j, "peer_mac", live ? live->peer : none);
+	mac_json(j, "peer_mac", hop ? hop->mac.byte : none);
 	json_set_number(j, "mtu", d->link.mtu);
-	json_set_bool(j, "peer_redirect", live && live->flags & HG_DEVICE_PEER);
+	json_set_bool(j, "peer_redirect", hop && hop->flags & HG_HOP_PEER);
 }
 
 static struct json *device_json(const struct attached *d, const struct image *image,
-				const char *interface)
+				const struct hg_hop *hops, const char *interface)
 {
 	bool is_attached = d->state == ATTACH_ATTACHED;
 	const struct hg_device *live = NULL;
@@ -231,7 +232,7 @@ static struct json *device_json(const struct attached *d, const struct image *im
 	json_set_string(j, "egress", is_attached ? "tc" : NULL);
 	json_set_string(j, "why", d->why);
 	json_set_string(j, "error", d->error[0] ? d->error : NULL);
-	device_link_json(j, d, live);
+	device_link_json(j, d, live, hops);
 	return j;
 }
 
@@ -239,6 +240,7 @@ void verb_devices(const struct request *q, struct reply *reply)
 {
 	const struct model *m = model_of(q, reply);
 	struct image image = dataplane_image(q->agent->dp);
+	const struct hg_hop *hops = dataplane_hops(q->agent->dp);
 	struct json *list;
 
 	if (!m)
@@ -249,7 +251,7 @@ void verb_devices(const struct request *q, struct reply *reply)
 		const struct attached *d = device_of(q, f->device);
 
 		if (d)
-			json_add(list, device_json(d, &image, f->name));
+			json_add(list, device_json(d, &image, hops, f->name));
 	}
 	reply_json(reply, 200, list);
 }

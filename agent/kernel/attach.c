@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "kernel/door.h"
+#include "kernel/neighbour.h"
 #include "kernel/plane.h"
 #include "kernel/record.h"
 
@@ -296,19 +297,20 @@ int attach_begin(struct attach *a, const struct attach_want *wants, size_t n,
 
 static struct live live_of(const struct attach *a, const struct attached *d)
 {
-	bool is_veth = strcmp(d->link.kind, "veth") == 0;
+	uint8_t instance[6] = { 0 };
 	struct live live = {
 		.device = d->id,
 		.ifindex = d->link.ifindex,
 		.slot = d->slot,
-		.flags = (is_veth && d->link.has_far_peer ? HG_DEVICE_PEER : 0U) |
-			 (d->is_xdp ? HG_DEVICE_XDP : 0U),
+		.flags = d->is_xdp ? HG_DEVICE_XDP : 0U,
 		.mtu = d->link.mtu,
 	};
 
 	memcpy(live.mac, d->link.mac, sizeof(live.mac));
 	/* XDP must know it before the instance has spoken: no stack will ask for it. */
-	netlink_peer_mac(a->netlink, &d->link, live.peer);
+	netlink_peer_mac(a->netlink, &d->link, instance);
+	if (!d->is_host)
+		live.hop = neighbour_port(a->dp, &d->link, instance);
 	return live;
 }
 

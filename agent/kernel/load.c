@@ -82,7 +82,7 @@ static int plane_map(struct dataplane *dp)
 	} maps[] = {
 		{ &dp->image, "hg_image" },   { &dp->control, "hg_control" },
 		{ &dp->flows4, "hg_flows4" }, { &dp->flows6, "hg_flows6" },
-		{ &dp->trace, "hg_trace" },
+		{ &dp->trace, "hg_trace" },   { &dp->hops, "hg_hops" },
 	};
 	int r;
 

@@ -51,6 +51,11 @@ struct hg_set6 *dataplane_flows6(struct dataplane *dp, uint32_t *ret_n_sets)
 	return dp->flows6.at;
 }
 
+struct hg_hop *dataplane_hops(struct dataplane *dp)
+{
+	return dp->hops.at;
+}
+
 struct hg_trace *dataplane_trace(struct dataplane *dp)
 {
 	return dp->trace.at;

@@ -82,13 +82,6 @@ static struct hg_device *device_find(const struct image *image, uint32_t id)
 						sizeof(struct hg_device));
 }
 
-static bool mac_is_none(const uint8_t mac[static 6])
-{
-	static const uint8_t none[6];
-
-	return memcmp(mac, none, sizeof(none)) == 0;
-}
-
 int live_set(struct image *image, const struct live *live)
 {
 	struct hg_device *d = device_find(image, live->device);
@@ -99,8 +92,7 @@ int live_set(struct image *image, const struct live *live)
 	if (!p)
 		return -ENOSPC;
 	memcpy(d->mac, live->mac, sizeof(d->mac));
-	if (mac_is_none(d->peer))
-		memcpy(d->peer, live->peer, sizeof(d->peer));
+	d->hop = live->hop;
 	d->mtu = live->mtu;
 	d->flags = live->flags;
 	__atomic_store_n(&d->ifindex, live->ifindex, __ATOMIC_RELEASE);
@@ -119,30 +111,8 @@ void live_clear(struct image *image, uint32_t ifindex)
 		return;
 	d = device_find(image, p->device);
 	__atomic_store_n(&p->ifindex, 0, __ATOMIC_RELEASE);
-	if (d && d->ifindex == ifindex) {
+	if (d && d->ifindex == ifindex)
 		__atomic_store_n(&d->ifindex, 0, __ATOMIC_RELEASE);
-		memset(d->peer, 0, sizeof(d->peer));
-	}
-}
-
-/* What the packet path has learnt stays true of a device that is still the same one. */
-static void peers_keep(const struct image *old, struct image *image)
-{
-	uint32_t n = image_header(image)->devices.n;
-
-	for (uint32_t id = 1; id < n; id++) {
-		struct hg_device *d = device_find(image, id);
-		const struct hg_port *p;
-		const struct hg_device *before;
-
-		if (!d->ifindex)
-			continue;
-		p = port_find(old, d->ifindex, false);
-		before = p ? device_find(old, p->device) : NULL;
-		if (before && memcmp(before->mac, d->mac, sizeof(d->mac)) == 0 &&
-		    !mac_is_none(before->peer))
-			memcpy(d->peer, before->peer, sizeof(d->peer));
-	}
 }
 
 /* ---- hits ---- */
@@ -315,17 +285,10 @@ int dataplane_stage(struct dataplane *dp, const struct image *image,
 void dataplane_commit(struct dataplane *dp)
 {
 	struct hg_control *control = dp->control.at;
-	struct image old = dataplane_image(dp);
-	struct image staged = {
-		.lines = (struct hg_line *)dp->image.at + dp->staged_base,
-		.n_lines = dp->staged_lines,
-	};
 	uint32_t epoch = dataplane_epoch(dp) + 1;
 
 	assert(dp->is_staged);
 	dp->is_staged = false;
-	if (old.lines)
-		peers_keep(&old, &staged);
 	/* 0 is no image; 2 keeps the parity that hits_stage() counted on. */
 	if (epoch == 0)
 		epoch = 2;

@@ -21,9 +21,8 @@ struct live {
 	uint32_t slot;  /* of hg_stats */
 	uint32_t flags; /* HG_DEVICE_* */
 	uint32_t mtu;
+	uint32_t hop; /* of a port's instance, see neighbour.h */
 	uint8_t mac[6];
-	uint8_t peer
-		[6]; /* the instance's, as far as it can be known; the packet path knows better */
 };
 
 int dataplane_stage(struct dataplane *dp, const struct image *image,

@@ -98,7 +98,6 @@ static void bring_up(void)
 		d->ifindex = id;
 		d->mtu = 1500;
 		memcpy(d->mac, (uint8_t[]){ 2, 0, 0, 0, 1, (uint8_t)id }, 6);
-		memcpy(d->peer, (uint8_t[]){ 2, 0, 0, 0, 2, (uint8_t)id }, 6);
 	}
 }
 
@@ -139,7 +138,7 @@ static void judge(struct eval *eval, uint32_t device, uint32_t door, const uint8
 	v = eval_packet(eval, device, door, frame, size, now);
 	assert(v.allow == (v.reason == HG_DROP_NONE));
 	assert(v.reason < HG_DROP_END);
-	assert(v.hop < n_devices);
+	assert(v.out < n_devices);
 	assert(trace.reason == v.reason);
 	free(frame);
 }

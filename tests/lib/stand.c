@@ -48,8 +48,22 @@ void image_enliven(struct image *image, bool is_xdp)
 		d->flags = is_xdp ? HG_DEVICE_XDP : 0;
 		d->mtu = 65535;
 		memcpy(d->mac, (uint8_t[]){ 2, 0xaa, 0, 0, 0, id }, 6);
-		memcpy(d->peer, (uint8_t[]){ 2, 0xbb, 0, 0, 0, id }, 6);
+		d->hop = id;
 	}
+}
+
+/* The instance of device 'id' is hop 'id'. */
+static void hops_fill(struct dataplane *dp, uint32_t n)
+{
+	struct hg_hop *hops = dataplane_hops(dp);
+
+	for (uint32_t id = 1; id < n; id++)
+		hops[id] = (struct hg_hop){ .ifindex = LOOPBACK,
+					    .flags = HG_HOP_PORT,
+					    .mac.byte = { 2, 0xbb, 0, 0, 0, (uint8_t)id,
+							  HG_HOP_RESOLVED },
+					    .smac = { 2, 0xaa, 0, 0, 0, (uint8_t)id },
+					    .mtu = 65535 };
 }
 
 void plane_switch(struct dataplane *dp, const struct image *image, bool is_xdp)
@@ -61,6 +75,7 @@ void plane_switch(struct dataplane *dp, const struct image *image, bool is_xdp)
 		bail("dataplane_switch: %s (%s)", strerror(-r), dataplane_error());
 	live = dataplane_image(dp);
 	image_enliven(&live, is_xdp);
+	hops_fill(dp, image_header(&live)->devices.n);
 }
 
 bool plane_set_time(struct dataplane *dp, uint32_t before, uint32_t now)

@@ -162,7 +162,7 @@ static void ask_eval(struct run *run, int interface, const struct step *s,
 	ret->allow = v.allow;
 	ret->is_answer = v.is_answer;
 	ret->reason = v.reason;
-	ret->hop = interface_of(m, v.hop);
+	ret->hop = interface_of(m, v.out);
 }
 
 /* XDP writes the MAC of the instance that it switches to, and that names the device. */

@@ -200,7 +200,7 @@ static void test_allowed(void)
 	struct hg_trace t = {
 		.device = device_id("veth2"),
 		.n = 3,
-		.hop = device_id("veth1"),
+		.out = device_id("veth1"),
 		.tracked = 1,
 		.step = { { .stage = HG_STAGE_source_check,
 			    .allow = 1,
@@ -268,7 +268,7 @@ static void test_refused_by_nacl(void)
 		.device = device_id("veth1"),
 		.n = 1,
 		.reason = HG_DROP_NACL_EGRESS,
-		.hop = device_id("veth2"),
+		.out = device_id("veth2"),
 		.step = { { .stage = HG_STAGE_nacl_egress,
 			    .object = edge,
 			    .rule = rule_id(edge, HG_RULE_DEFAULT, HG_EGRESS) } },

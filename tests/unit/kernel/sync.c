@@ -43,24 +43,21 @@ int main(void)
 		.device = 1,
 		.ifindex = 5,
 		.slot = 9,
-		.flags = HG_DEVICE_PEER,
+		.flags = HG_DEVICE_XDP,
+		.hop = 4,
 		.mtu = 1500,
 		.mac = { 2, 0, 0, 0, 0, 1 },
-		.peer = { 4 },
 	};
 
 	is(live_set(&image, &live), 0, "a device's live words can be written");
 	ok(port(5) && port(5)->device == 1 && port(5)->slot == 9,
 	   "a packet finds the device and its slot by the interface's index");
 	ok(device(1)->ifindex == 5 && device(1)->mtu == 1500 &&
-		   device(1)->flags == HG_DEVICE_PEER && device(1)->mac[5] == 1,
+		   device(1)->flags == HG_DEVICE_XDP && device(1)->mac[5] == 1,
 	   "the device knows its index, MTU, flags and MAC");
-	ok(device(1)->peer[0] == 4, "and the instance's MAC, as far as it was known");
+	is(device(1)->hop, 4, "and where its instance is in hg_hops");
 	live.mtu = 9000;
-	live.peer[0] = 6;
 	is(live_set(&image, &live), 0, "they can be written again");
-	is(device(1)->peer[0], 4,
-	   "what the packet path may have learnt is not overwritten");
 	ok(device(1)->mtu == 9000 && port(5)->device == 1,
 	   "and the device keeps its one port entry");
 	for (uint32_t i = 0; i < 3; i++) {
