@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "config/fields.h"
 #include "config/names.h"
 
@@ -36,14 +37,16 @@ static void vpc_default(struct reader *r, enum noun noun, size_t i, int *vpc)
 
 static void vpcs_default(struct reader *r)
 {
-	struct model *m = r->model;
+	static const enum noun own[] = { NOUN_SUBNET,
+					 NOUN_NACL,
+					 NOUN_GROUP,
+					 NOUN_ROUTE_TABLE,
+					 NOUN_INTERNET_GATEWAY,
+					 NOUN_EGRESS_ONLY_GATEWAY };
 
-	for (size_t i = 0; i < m->n_subnets; i++)
-		vpc_default(r, NOUN_SUBNET, i, &m->subnets[i].vpc);
-	for (size_t i = 0; i < m->n_nacls; i++)
-		vpc_default(r, NOUN_NACL, i, &m->nacls[i].vpc);
-	for (size_t i = 0; i < m->n_groups; i++)
-		vpc_default(r, NOUN_GROUP, i, &m->groups[i].vpc);
+	for (size_t k = 0; k < ARRAY_SIZE(own); k++)
+		for (size_t i = 0; i < r->slots[own[k]].n; i++)
+			vpc_default(r, own[k], i, vpc_at(r, own[k], i));
 }
 
 /* An interface is in its subnet's VPC, whether it says so or not. */
@@ -60,6 +63,18 @@ static void interface_vpcs_default(struct reader *r)
 			x->vpc = LINK_BROKEN;
 		else
 			vpc_default(r, NOUN_INTERFACE, i, &x->vpc);
+	}
+}
+
+/* A NAT gateway is in its subnet's VPC. */
+static void nat_vpcs_default(struct reader *r)
+{
+	struct model *m = r->model;
+
+	for (size_t i = 0; i < m->n_nat_gateways; i++) {
+		struct nat_gateway *n = &m->nat_gateways[i];
+
+		n->vpc = n->subnet >= 0 ? m->subnets[n->subnet].vpc : LINK_BROKEN;
 	}
 }
 
@@ -119,10 +134,29 @@ static void implicit_group(struct reader *r, struct group *g, int index)
 	g->n_rules[0] = g->n_rules[1] = 1;
 }
 
+/* The first of a VPC's main tables is it; route_tables_check() complains of others. */
+static void main_tables_make(struct reader *r)
+{
+	struct model *m = r->model;
+
+	for (size_t i = 0; i < m->n_route_tables; i++) {
+		struct route_table *t = &m->route_tables[i];
+
+		if (!r->slots[NOUN_ROUTE_TABLE].items[i].at.json) {
+			t->is_implicit = t->is_main = true;
+			t->where = m->vpcs[t->vpc].where;
+		}
+		if (t->is_main && t->vpc >= 0 && m->vpcs[t->vpc].main_table < 0)
+			m->vpcs[t->vpc].main_table = (int)i;
+	}
+}
+
 /* Makes what names_collect() announced, and the defaults of each VPC. */
 static void implicit_make(struct reader *r)
 {
 	struct model *m = r->model;
+
+	main_tables_make(r);
 
 	for (size_t i = 0; i < m->n_nacls; i++)
 		if (!r->slots[NOUN_NACL].items[i].at.json) {
@@ -136,6 +170,21 @@ static void implicit_make(struct reader *r)
 			implicit_group(r, &m->groups[i], (int)i);
 			m->vpcs[m->groups[i].vpc].default_group = (int)i;
 		}
+}
+
+/* Who names no group has the VPC's default. */
+static void groups_default(struct reader *r, int vpc, int **groups, size_t *n_groups)
+{
+	int *one;
+
+	if (*n_groups > 0 || vpc < 0)
+		return;
+	one = reader_alloc(r, 1, sizeof(*one));
+	if (!one)
+		return;
+	*one = r->model->vpcs[vpc].default_group;
+	*groups = one;
+	*n_groups = 1;
 }
 
 static void timeout_default(uint32_t *own, uint32_t usual)
@@ -155,13 +204,7 @@ static void interface_default(struct reader *r, struct interface *x)
 	timeout_default(&x->timeouts.udp_stream, t->udp_stream);
 	timeout_default(&x->timeouts.icmp, t->icmp);
 	timeout_default(&x->timeouts.other, t->other);
-	if (x->n_groups > 0 || x->vpc < 0)
-		return;
-	x->groups = reader_alloc(r, 1, sizeof(*x->groups));
-	if (!x->groups)
-		return;
-	x->groups[0] = r->model->vpcs[x->vpc].default_group;
-	x->n_groups = 1;
+	groups_default(r, x->vpc, &x->groups, &x->n_groups);
 }
 
 static void references_default(struct reader *r)
@@ -171,19 +214,74 @@ static void references_default(struct reader *r)
 	for (size_t i = 0; i < m->n_subnets; i++)
 		if (m->subnets[i].nacl == LINK_ABSENT && m->subnets[i].vpc >= 0)
 			m->subnets[i].nacl = m->vpcs[m->subnets[i].vpc].default_nacl;
+	for (size_t i = 0; i < m->n_subnets; i++)
+		if (m->subnets[i].route_table == LINK_ABSENT && m->subnets[i].vpc >= 0)
+			m->subnets[i].route_table = m->vpcs[m->subnets[i].vpc].main_table;
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		if (m->nat_gateways[i].is_instance)
+			groups_default(r, m->nat_gateways[i].vpc,
+				       &m->nat_gateways[i].groups,
+				       &m->nat_gateways[i].n_groups);
 	for (size_t i = 0; i < m->n_interfaces; i++)
 		interface_default(r, &m->interfaces[i]);
 }
 
-void rules_check(struct reader *r)
+static void routed_set(struct model *m, int vpc)
+{
+	if (vpc >= 0)
+		m->vpcs[vpc].is_routed = true;
+}
+
+/* Whose routes count; see struct vpc. */
+static void routed_mark(struct reader *r)
+{
+	static const enum noun nouns_of[] = { NOUN_INTERNET_GATEWAY,
+					      NOUN_EGRESS_ONLY_GATEWAY,
+					      NOUN_NAT_GATEWAY };
+	struct model *m = r->model;
+
+	for (size_t k = 0; k < ARRAY_SIZE(nouns_of); k++)
+		for (size_t i = 0; i < r->slots[nouns_of[k]].n; i++)
+			routed_set(m, *vpc_at(r, nouns_of[k], i));
+	for (size_t i = 0; i < m->n_route_tables; i++)
+		if (!m->route_tables[i].is_implicit)
+			routed_set(m, m->route_tables[i].vpc);
+	for (size_t i = 0; i < m->n_peerings; i++)
+		for (int k = 0; k < 2; k++)
+			routed_set(m, m->peerings[i].vpcs[k]);
+	for (size_t i = 0; i < m->n_subnets; i++)
+		if (m->subnets[i].device)
+			routed_set(m, m->subnets[i].vpc);
+}
+
+/* What no field presets, because no key sets it. */
+static void derived_preset(struct model *m)
+{
+	for (size_t i = 0; i < m->n_vpcs; i++)
+		m->vpcs[i].main_table = LINK_ABSENT;
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		m->nat_gateways[i].vpc = LINK_ABSENT;
+	for (size_t i = 0; i < m->n_elastic_ips; i++)
+		m->elastic_ips[i].nat_gateway = LINK_ABSENT;
+}
+
+/* In the order in which the VPCs of objects become known. */
+static void references_check(struct reader *r)
 {
 	links_check(r, NOUN_VPC);
 	vpcs_default(r);
 	links_check(r, NOUN_SUBNET);
 	interface_vpcs_default(r);
-	links_check(r, NOUN_PREFIX_LIST);
-	links_check(r, NOUN_NACL);
-	links_check(r, NOUN_GROUP);
+	nat_vpcs_default(r);
+	for (unsigned noun = 0; noun < NOUNS; noun++)
+		if (noun != NOUN_VPC && noun != NOUN_SUBNET)
+			links_check(r, noun);
+}
+
+void rules_check(struct reader *r)
+{
+	derived_preset(r->model);
+	references_check(r);
 	implicit_make(r);
 	if (r->is_short)
 		return;
@@ -193,5 +291,7 @@ void rules_check(struct reader *r)
 	groups_check(r);
 	interfaces_check(r);
 	references_default(r);
+	elastic_ips_check(r);
+	routed_mark(r);
 	settings_default(r);
 }

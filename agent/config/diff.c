@@ -12,9 +12,15 @@
 static const struct section {
 	const char *key, *kind;
 } sections[] = {
+	{ "egress_only_gateways", "egress_only_gateway" },
+	{ "elastic_ips", "elastic_ip" },
 	{ "interfaces", "interface" },
+	{ "internet_gateways", "internet_gateway" },
+	{ "nat_gateways", "nat_gateway" },
 	{ "network_acls", "network_acl" },
+	{ "peerings", "peering" },
 	{ "prefix_lists", "prefix_list" },
+	{ "route_tables", "route_table" },
 	{ "security_groups", "security_group" },
 	{ "settings", NULL }, /* one object, not a set of them */
 	{ "subnets", "subnet" },

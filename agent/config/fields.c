@@ -217,7 +217,9 @@ static void bool_preset(const struct field *f, void *object)
 
 static void number_put(const struct field *f, void *object, int64_t v)
 {
-	if (f->size == sizeof(size_t))
+	if (f->size == sizeof(uint16_t))
+		*(uint16_t *)field_at(f, object) = (uint16_t)v;
+	else if (f->size == sizeof(size_t))
 		*(size_t *)field_at(f, object) = (size_t)v;
 	else
 		*(uint32_t *)field_at(f, object) = (uint32_t)v;
@@ -389,23 +391,34 @@ static void cidrs_read(struct reader *r, const struct field *f, struct at at,
 	list_put(f, object, items, n);
 }
 
+void address_read(struct reader *r, struct at at, struct addr *ret)
+{
+	char buf[VALUE_TEXT];
+
+	if (!json_is_string(at.json))
+		complain_type(r, at, "an address");
+	else if (addr_parse(json_string(at.json), ret) < 0)
+		complain(r, at, "%s is no address, such as 10.0.1.10 or fd00:10::10",
+			 text_quote(json_string(at.json), buf));
+}
+
 static void addresses_read(struct reader *r, const struct field *f, struct at at,
 			   void *object)
 {
 	size_t n, i = 0;
 	struct addr *items = list_read(r, f, at, sizeof(*items), &n);
-	char buf[VALUE_TEXT];
 
 	if (!items)
 		return;
 	for (const struct json *j = json_first(at.json); j; j = json_next(j), i++)
-		if (!json_is_string(j))
-			complain_type(r, (struct at){ at.doc, j }, "an address");
-		else if (addr_parse(json_string(j), &items[i]) < 0)
-			complain(r, (struct at){ at.doc, j },
-				 "%s is no address, such as 10.0.1.10 or fd00:10::10",
-				 text_quote(json_string(j), buf));
+		address_read(r, (struct at){ at.doc, j }, &items[i]);
 	list_put(f, object, items, n);
+}
+
+static void address_field_read(struct reader *r, const struct field *f, struct at at,
+			       void *object)
+{
+	address_read(r, at, field_at(f, object));
 }
 
 /* ---- kinds ---- */
@@ -427,6 +440,7 @@ const struct kind kind_references = { "list of names of", references_read,
 const struct kind kind_cidrs = { "list of CIDRs", cidrs_read, schema_cidrs, NULL };
 const struct kind kind_addresses = { "list of addresses", addresses_read,
 				     schema_addresses, NULL };
+const struct kind kind_address = { "address", address_field_read, schema_address, NULL };
 const struct kind kind_device = { "device name", device_read, schema_device, NULL };
 const struct kind kind_later = { "not available yet", later_read, NULL, NULL };
 

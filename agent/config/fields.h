@@ -72,7 +72,8 @@ struct noun_table {
 extern const struct noun_table nouns[NOUNS];
 /* Each noun's, in its file. */
 extern const struct field vpc_fields[], prefix_fields[], subnet_fields[], nacl_fields[],
-	group_fields[], interface_fields[], settings_fields[];
+	group_fields[], interface_fields[], route_table_fields[], gateway_fields[],
+	elastic_ip_fields[], nat_gateway_fields[], peering_fields[], settings_fields[];
 extern const struct field common_fields[]; /* description, tags */
 /* Top-level keys that are no noun: the version, and what is not available yet. */
 extern const struct field document_fields[];
@@ -87,7 +88,7 @@ void *list_read(struct reader *r, const struct field *f, struct at at, size_t si
 /* Kinds that several nouns use. */
 extern const struct kind kind_text; /* const char *; at most 'max' characters */
 extern const struct kind kind_bool;
-extern const struct kind kind_number; /* uint32_t, or size_t by 'size' */
+extern const struct kind kind_number; /* uint16_t, uint32_t or size_t by 'size' */
 extern const struct kind kind_choice;
 extern const struct kind kind_object;            /* 'fields', in place */
 extern const struct kind kind_objects;           /* a list of structs of 'size' */
@@ -95,9 +96,13 @@ extern const struct kind kind_reference;         /* int */
 extern const struct kind kind_references;        /* int *, n */
 extern const struct kind kind_cidrs;             /* struct cidr *, n */
 extern const struct kind kind_addresses;         /* struct addr *, n */
+extern const struct kind kind_address;           /* struct addr */
 extern const struct kind kind_device;            /* const char *, at most 'max' bytes */
 extern const struct kind kind_remark, kind_tags; /* nothing is kept */
 extern const struct kind kind_later;
+/* What stands beside a device, and how long its name may be. */
+extern const struct choice hook_choices[];
+#define DEVICE_TEXT_MAX 15 /* IFNAMSIZ - 1 */
 
 /* match.c and peer.c: the parts of a rule. */
 extern const struct kind kind_protocol; /* int */
@@ -117,5 +122,10 @@ extern const struct kind kind_peers; /* struct peer *, n: groups, too */
  * what can never be meant is complained of. */
 void match_check(struct reader *r, struct at at, struct match *match);
 
+/* A bare name where several kinds can stand: says how to write it. */
+void complain_peer(struct reader *r, struct at at, const char *s, bool with_groups);
+
 /* A CIDR without host bits; a warning where there were any. False after a complaint. */
 bool cidr_read(struct reader *r, struct at at, const char *text, struct cidr *ret);
+/* 'ret' is as it was after a complaint. */
+void address_read(struct reader *r, struct at at, struct addr *ret);

@@ -9,12 +9,7 @@
 #include "config/check.h"
 #include "config/fields.h"
 
-#define DEVICE_TEXT_MAX 15 /* IFNAMSIZ - 1 */
-
 static const struct choice attaches[] = { { "local", true }, {} };
-static const struct choice hooks[] = {
-	{ "auto", HOOK_AUTO }, { "xdp", HOOK_XDP }, { "tc", HOOK_TC }, {}
-};
 
 static const struct field timeout_fields[] = {
 	{ "tcp_established", &kind_number, offsetof(struct timeouts, tcp_established),
@@ -54,7 +49,7 @@ const struct field interface_fields[] = {
 		  "the one that leads to the instance. A device stands once in a rule "
 		  "set." },
 	{ "hook", &kind_choice, offsetof(struct interface, hook), .flags = FIELD_PRESET,
-	  .preset = HOOK_AUTO, .choices = hooks, .size = sizeof(int),
+	  .preset = HOOK_AUTO, .choices = hook_choices, .size = sizeof(int),
 	  .help = "How `device` is guarded: XDP where packets come from a wire and the "
 		  "driver has it, TC "
 		  "elsewhere, or as told." },
@@ -123,8 +118,7 @@ static void uses_check(struct reader *r)
 					 .name);
 }
 
-/* What nobody can be called: such a source is malformed, such a destination no one's. */
-static bool addr_is_special(const struct addr *a)
+bool addr_is_special(const struct addr *a)
 {
 	static const struct addr loopback6 = { 6, { [15] = 1 } };
 
@@ -135,8 +129,7 @@ static bool addr_is_special(const struct addr *a)
 	return a->bytes[0] == 0xff || addr_compare(a, &loopback6) == 0;
 }
 
-/* Which role of the subnet's an address has; NULL: none. In IPv6 there is only the router. */
-static const char *addr_role(const struct cidr *c, const struct addr *a)
+const char *addr_role(const struct cidr *c, const struct addr *a)
 {
 	static const char *const roles[] = { "its network", "its router", "its DNS",
 					     "kept for later" };

@@ -62,6 +62,7 @@ struct peer {
 	struct cidr cidr; /* PEER_CIDR */
 	int index; /* of the prefix list or the group; -1: a stale reference, to a group of a
 			   * VPC that no peering connects; it matches nothing */
+	const char *stale; /* that group's name; else NULL */
 };
 
 struct port_range {

@@ -7,6 +7,7 @@
 
 #include <hg/limits.h>
 
+#include "base/cleanup.h"
 #include "config/fields.h"
 
 #define SUGGESTIONS_MAX 100 /* each looks at every name of its noun */
@@ -153,35 +154,6 @@ static void slots_check(struct reader *r, enum noun noun)
 	}
 }
 
-bool names_collect(struct reader *r)
-{
-	static const struct at nowhere;
-	bool fits = true;
-
-	for (unsigned noun = 0; noun < NOUNS; noun++) {
-		for (size_t i = 0; i < r->documents.n; i++)
-			fits &= section_collect(r, noun, r->documents.items[i]);
-		slots_sort(r, noun);
-		slots_check(r, noun);
-	}
-	if (r->slots[NOUN_VPC].n == 0) {
-		slot_add(r, NOUN_VPC, "", nowhere, -1);
-		slot_add(r, NOUN_GROUP, "default", nowhere, 0);
-	} else {
-		for (size_t i = 0; i < r->slots[NOUN_VPC].n; i++) {
-			const struct json *j = r->slots[NOUN_VPC].items[i].at.json;
-
-			if (!json_get(j, "default_network_acl"))
-				slot_add(r, NOUN_NACL, "default", nowhere, (int)i);
-			if (!json_get(j, "default_security_group"))
-				slot_add(r, NOUN_GROUP, "default", nowhere, (int)i);
-		}
-	}
-	slots_sort(r, NOUN_NACL);
-	slots_sort(r, NOUN_GROUP);
-	return fits;
-}
-
 static int slot_find(const struct reader *r, enum noun noun, const char *name, int vpc)
 {
 	size_t low = 0, high = r->slots[noun].n;
@@ -208,6 +180,73 @@ int name_find(const struct reader *r, enum noun noun, const char *name)
 	return slot_find(r, noun, name, -1);
 }
 
+/* The VPCs whose main route table some document has; no reference has been looked up yet. */
+static bool *mains_find(const struct reader *r)
+{
+	const struct slot *vpcs = r->slots[NOUN_VPC].items,
+			  *tables = r->slots[NOUN_ROUTE_TABLE].items;
+	bool *has_main = calloc(r->slots[NOUN_VPC].n + 1, sizeof(*has_main));
+
+	for (size_t i = 0; has_main && i < r->slots[NOUN_ROUTE_TABLE].n; i++) {
+		const char *name = json_string(json_get(tables[i].at.json, "vpc"));
+		int vpc = 0;
+
+		if (!json_bool(json_get(tables[i].at.json, "main")))
+			continue;
+		if (name)
+			vpc = name_find(r, NOUN_VPC, kind_skip(NOUN_VPC, name));
+		/* Whoever names none has the only one, or a complaint. */
+		if (vpc >= 0 && vpcs)
+			has_main[vpc] = true;
+	}
+	return has_main;
+}
+
+/* What each VPC has without saying so. */
+static void implicit_collect(struct reader *r)
+{
+	static const struct at nowhere;
+	_cleanup_free_ bool *has_main = mains_find(r);
+
+	if (!has_main) {
+		r->is_short = true;
+		return;
+	}
+	for (size_t i = 0; i < r->slots[NOUN_VPC].n; i++) {
+		const struct json *j = r->slots[NOUN_VPC].items[i].at.json;
+
+		if (!json_get(j, "default_network_acl"))
+			slot_add(r, NOUN_NACL, "default", nowhere, (int)i);
+		if (!json_get(j, "default_security_group"))
+			slot_add(r, NOUN_GROUP, "default", nowhere, (int)i);
+		if (!has_main[i])
+			slot_add(r, NOUN_ROUTE_TABLE, "main", nowhere, (int)i);
+	}
+}
+
+bool names_collect(struct reader *r)
+{
+	static const struct at nowhere;
+	bool fits = true;
+
+	for (unsigned noun = 0; noun < NOUNS; noun++) {
+		for (size_t i = 0; i < r->documents.n; i++)
+			fits &= section_collect(r, noun, r->documents.items[i]);
+		slots_sort(r, noun);
+		slots_check(r, noun);
+	}
+	if (r->slots[NOUN_VPC].n == 0) {
+		slot_add(r, NOUN_VPC, "", nowhere, -1);
+		slot_add(r, NOUN_GROUP, "default", nowhere, 0);
+	} else {
+		implicit_collect(r);
+	}
+	slots_sort(r, NOUN_ROUTE_TABLE);
+	slots_sort(r, NOUN_NACL);
+	slots_sort(r, NOUN_GROUP);
+	return fits;
+}
+
 /* ---- links ---- */
 
 static void link_complain(struct reader *r, const struct link *link)
@@ -225,19 +264,51 @@ static void link_complain(struct reader *r, const struct link *link)
 		 text_quote(link->name, buf), suggestion_print(&s, hint));
 }
 
-static int vpc_of(const struct reader *r, enum noun noun, int index)
+int *vpc_at(const struct reader *r, enum noun noun, size_t i)
 {
-	const char *array =
-		*(const char *const *)((const char *)r->model + nouns[noun].array_offset);
+	char *array = *(char **)((char *)r->model + nouns[noun].array_offset);
 
-	return *(const int *)(array + (size_t)index * nouns[noun].size +
-			      nouns[noun].vpc_offset);
+	return (int *)(void *)(array + i * nouns[noun].size + nouns[noun].vpc_offset);
+}
+
+static bool is_peered(const struct model *m, int a, int b)
+{
+	for (size_t i = 0; i < m->n_peerings; i++) {
+		const int *vpcs = m->peerings[i].vpcs;
+
+		if ((vpcs[0] == a && vpcs[1] == b) || (vpcs[0] == b && vpcs[1] == a))
+			return true;
+	}
+	return false;
+}
+
+/* The target is of another VPC. */
+static bool link_crosses(struct reader *r, const struct link *link, int vpc, int theirs)
+{
+	const char *own = r->slots[NOUN_VPC].items[vpc].name,
+		   *other = r->slots[NOUN_VPC].items[theirs].name;
+	char buf[VALUE_TEXT];
+
+	text_quote(link->name, buf);
+	if (!link->stale) {
+		complain(r, link->at, "%s %s is in VPC \"%s\", not in \"%s\"",
+			 nouns[link->noun].title, buf, other, own);
+		return false;
+	}
+	if (is_peered(r->model, vpc, theirs))
+		return true;
+	warn(r, link->at,
+	     "a stale reference, which matches nothing: security group %s is in VPC "
+	     "\"%s\", and no peering connects it with \"%s\"",
+	     buf, other, own);
+	*link->stale = reader_strdup(r, link->name);
+	*link->target = LINK_ABSENT;
+	return false;
 }
 
 static void link_check(struct reader *r, const struct link *link)
 {
 	int vpc = link->vpc ? *link->vpc : LINK_ABSENT, index, theirs;
-	char buf[VALUE_TEXT];
 
 	index = name_find(r, link->noun, link->name);
 	if (index < 0 && vpc >= 0)
@@ -247,16 +318,11 @@ static void link_check(struct reader *r, const struct link *link)
 		return;
 	}
 	if (nouns[link->noun].vpc_offset > 0 && vpc >= 0) {
-		theirs = vpc_of(r, link->noun, index);
+		theirs = *vpc_at(r, link->noun, (size_t)index);
 		if (theirs == LINK_BROKEN)
 			return;
-		if (theirs != vpc) {
-			complain(r, link->at, "%s %s is in VPC \"%s\", not in \"%s\"",
-				 nouns[link->noun].title, text_quote(link->name, buf),
-				 r->slots[NOUN_VPC].items[theirs].name,
-				 r->slots[NOUN_VPC].items[vpc].name);
+		if (theirs != vpc && !link_crosses(r, link, vpc, theirs))
 			return;
-		}
 	}
 	*link->target = index;
 }

@@ -13,12 +13,14 @@
 
 /* Gathers the objects of all documents; those of a bad name or in two files are complained
  * of. Adds what is implicit: a VPC where there is none, a default NACL and group for each
- * VPC that names none of its own. False when there are too many of a noun to go on. */
+ * VPC that names none of its own, a main route table where none is declared. False when there are too many of a noun to go on. */
 bool names_collect(struct reader *r);
 /* Looks up the links of one noun. */
 void links_check(struct reader *r, enum noun noun);
 /* The declared one, -1 without. */
 int name_find(const struct reader *r, enum noun noun, const char *name);
+/* The VPC of object 'i', of a noun that has one. */
+int *vpc_at(const struct reader *r, enum noun noun, size_t i);
 bool name_is_good(const char *name);
 
 /* The word that was probably meant. */

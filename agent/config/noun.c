@@ -34,6 +34,41 @@ const struct noun_table nouns[NOUNS] = {
 			     sizeof(struct interface), VPC_OF(interface),
 			     ARRAY(interfaces), HG_MAX_INTERFACES, NULL,
 			     "Who has which addresses and carries which groups." },
+	[NOUN_ROUTE_TABLE] = { "route_tables", "route_table", "route table",
+			       route_table_fields, sizeof(struct route_table),
+			       VPC_OF(route_table), ARRAY(route_tables),
+			       HG_MAX_ROUTE_TABLES, NULL,
+			       "Where what leaves a subnet goes: the longest matching "
+			       "destination decides. Each VPC's own CIDRs are local "
+			       "without "
+			       "being written." },
+	[NOUN_INTERNET_GATEWAY] = { "internet_gateways", "internet_gateway",
+				    "internet gateway", gateway_fields,
+				    sizeof(struct gateway), VPC_OF(gateway),
+				    ARRAY(internet_gateways), HG_MAX_GATEWAYS, NULL,
+				    "A VPC's way to the internet and back, one a VPC: "
+				    "IPv4 "
+				    "by elastic IP, IPv6 as it is." },
+	[NOUN_EGRESS_ONLY_GATEWAY] = { "egress_only_gateways", "egress_only_gateway",
+				       "egress-only gateway", gateway_fields,
+				       sizeof(struct gateway), VPC_OF(gateway),
+				       ARRAY(egress_only_gateways), HG_MAX_GATEWAYS, NULL,
+				       "A VPC's way out in IPv6, one a VPC: only answers "
+				       "come "
+				       "back." },
+	[NOUN_ELASTIC_IP] = { "elastic_ips", "elastic_ip", "elastic IP",
+			      elastic_ip_fields, sizeof(struct elastic_ip), 0,
+			      ARRAY(elastic_ips), HG_MAX_ELASTIC_IPS, NULL,
+			      "Public addresses: each stands for a private address of an "
+			      "interface, or is a NAT gateway's." },
+	[NOUN_NAT_GATEWAY] = { "nat_gateways", "nat_gateway", "NAT gateway",
+			       nat_gateway_fields, sizeof(struct nat_gateway),
+			       VPC_OF(nat_gateway), ARRAY(nat_gateways),
+			       HG_MAX_NAT_GATEWAYS, NULL,
+			       "Many private addresses behind few." },
+	[NOUN_PEERING] = { "peerings", "peering", "peering", peering_fields,
+			   sizeof(struct peering), 0, ARRAY(peerings), HG_MAX_PEERINGS,
+			   NULL, "Two VPCs that may route to each other." },
 };
 
 static void version_read(struct reader *r, const struct field *f, struct at at,
@@ -55,12 +90,6 @@ static const struct kind kind_version = { "`1`", version_read, schema_version, N
 const struct field document_fields[] = {
 	{ "headgate", &kind_version, .flags = FIELD_REQUIRED,
 	  .help = "The version of this format." },
-	LATER("internet_gateways"),
-	LATER("egress_only_gateways"),
-	LATER("elastic_ips"),
-	LATER("nat_gateways"),
-	LATER("route_tables"),
-	LATER("peerings"),
 	LATER("target_groups"),
 	LATER("load_balancers"),
 	LATER("gateway_load_balancers"),

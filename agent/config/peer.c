@@ -5,8 +5,7 @@
 #include "config/names.h"
 #include "config/schema.h"
 
-/* A bare name is no peer, because several kinds can stand here: says how to write it. */
-static void complain_peer(struct reader *r, struct at at, const char *s, bool with_groups)
+void complain_peer(struct reader *r, struct at at, const char *s, bool with_groups)
 {
 	char buf[VALUE_TEXT];
 
@@ -41,7 +40,7 @@ static void one_read(struct reader *r, struct at at, bool with_groups, struct pe
 		link_add(r, NOUN_PREFIX_LIST, s, &ret->index, at);
 	} else if (strncmp(s, "security_group/", 15) == 0 && with_groups) {
 		ret->kind = PEER_GROUP;
-		link_add(r, NOUN_GROUP, s, &ret->index, at);
+		link_add_peer(r, s, &ret->index, &ret->stale, at);
 	} else if (strncmp(s, "security_group/", 15) == 0) {
 		complain(r, at,
 			 "a network ACL knows no security groups: name a CIDR or prefix "

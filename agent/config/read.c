@@ -28,6 +28,16 @@ _Static_assert(offsetof(struct group, where) == offsetof(struct head, where),
 	       "a group has no head");
 _Static_assert(offsetof(struct interface, where) == offsetof(struct head, where),
 	       "an interface has no head");
+_Static_assert(offsetof(struct route_table, where) == offsetof(struct head, where),
+	       "a route table has no head");
+_Static_assert(offsetof(struct gateway, where) == offsetof(struct head, where),
+	       "a gateway has no head");
+_Static_assert(offsetof(struct elastic_ip, where) == offsetof(struct head, where),
+	       "an elastic IP has no head");
+_Static_assert(offsetof(struct nat_gateway, where) == offsetof(struct head, where),
+	       "a NAT gateway has no head");
+_Static_assert(offsetof(struct peering, where) == offsetof(struct head, where),
+	       "a peering has no head");
 
 #define FILES_MAX 1024 /* of a directory */
 

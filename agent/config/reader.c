@@ -166,18 +166,38 @@ const char *value_print(const struct json *j, char buf[static VALUE_TEXT])
 	return json_is_array(j) ? "a list" : "an object";
 }
 
+const char *kind_skip(enum noun noun, const char *name)
+{
+	size_t n = strlen(nouns[noun].kind);
+
+	return strncmp(name, nouns[noun].kind, n) == 0 && name[n] == '/' ? name + n + 1
+									 : name;
+}
+
+static void link_put(struct reader *r, struct link link)
+{
+	*link.target = LINK_BROKEN;
+	if (!vec_push(&r->links, link))
+		r->is_short = true;
+}
+
 void link_add(struct reader *r, enum noun noun, const char *name, int *target,
 	      struct at at)
 {
-	const char *kind = nouns[noun].kind;
-	size_t n = strlen(kind);
-	struct link link = {
-		.noun = noun, .name = name, .target = target, .vpc = r->vpc, .at = at
-	};
+	link_put(r, (struct link){ .noun = noun,
+				   .name = kind_skip(noun, name),
+				   .target = target,
+				   .vpc = r->vpc,
+				   .at = at });
+}
 
-	if (strncmp(name, kind, n) == 0 && name[n] == '/')
-		link.name = name + n + 1;
-	*target = LINK_BROKEN;
-	if (!vec_push(&r->links, link))
-		r->is_short = true;
+void link_add_peer(struct reader *r, const char *name, int *target,
+		   const char **ret_stale, struct at at)
+{
+	link_put(r, (struct link){ .noun = NOUN_GROUP,
+				   .name = kind_skip(NOUN_GROUP, name),
+				   .target = target,
+				   .vpc = r->vpc,
+				   .stale = ret_stale,
+				   .at = at });
 }

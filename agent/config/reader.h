@@ -32,6 +32,12 @@ enum noun {
 	NOUN_NACL,
 	NOUN_GROUP,
 	NOUN_INTERFACE,
+	NOUN_ROUTE_TABLE,
+	NOUN_INTERNET_GATEWAY,
+	NOUN_EGRESS_ONLY_GATEWAY,
+	NOUN_ELASTIC_IP,
+	NOUN_NAT_GATEWAY,
+	NOUN_PEERING,
 	NOUNS,
 };
 
@@ -58,6 +64,8 @@ struct link {
 	const char *name;
 	int *target;
 	const int *vpc; /* the target must be of this VPC; NULL: of any */
+	const char *
+		*stale; /* of a peering's, too; else its name is noted here. NULL: no */
 	struct at at;
 };
 
@@ -101,6 +109,11 @@ struct at at_get(struct at object, const char *key);
 struct at at_nth(struct at array, size_t n);
 struct where where_of(struct reader *r, struct at at);
 
+/* "name" of "name" and of "kind/name". */
+const char *kind_skip(enum noun noun, const char *name);
 /* 'name' may be written "name" or "kind/name". The link is looked up by links_check(). */
 void link_add(struct reader *r, enum noun noun, const char *name, int *target,
 	      struct at at);
+/* A group that another VPC may have: 'ret_stale' gets its name where no peering connects. */
+void link_add_peer(struct reader *r, const char *name, int *target,
+		   const char **ret_stale, struct at at);

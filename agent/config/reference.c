@@ -27,7 +27,9 @@ static void value_cell_print(FILE *out, const struct field *f)
 	for (const struct choice *c = f->choices; c && c->name; c++)
 		fprintf(out, "%s `\"%s\"`", c == f->choices ? "" : ",", c->name);
 	if (f->kind == &kind_reference || f->kind == &kind_references)
-		fprintf(out, " a %s", nouns[f->noun].title);
+		fprintf(out, " %s %s",
+			strchr("aei", nouns[f->noun].title[0]) ? "an" : "a",
+			nouns[f->noun].title);
 	if (f->kind == &kind_number)
 		fprintf(out, ", %lld to %lld", (long long)f->min, (long long)f->max);
 	else if (f->kind == &kind_text || f->kind == &kind_remark ||

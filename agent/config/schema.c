@@ -156,6 +156,12 @@ void schema_addresses(const struct field *f, struct json *schema)
 	ref_set(list_set(f, schema), "address");
 }
 
+void schema_address(const struct field *f, struct json *schema)
+{
+	(void)f;
+	ref_set(schema, "address");
+}
+
 void schema_device(const struct field *f, struct json *schema)
 {
 	pattern_set(schema, "^[^/: \\t\\n\\v\\f\\r]+$");
@@ -186,6 +192,39 @@ void schema_peer(const struct field *f, struct json *schema)
 {
 	(void)f;
 	pattern_set(schema, "^(" CIDR "|prefix_list/" NAME ")$");
+}
+
+void schema_destination(const struct field *f, struct json *schema)
+{
+	schema_peer(f, schema);
+}
+
+void schema_via(const struct field *f, struct json *schema)
+{
+	(void)f;
+	pattern_set(schema, "^(local|blackhole|(internet_gateway|nat_gateway|"
+			    "egress_only_gateway|peering|interface)/" NAME ")$");
+}
+
+/* Two VPCs. */
+void schema_pair(const struct field *f, struct json *schema)
+{
+	type_set(schema, "array");
+	json_set_number(schema, "minItems", 2);
+	json_set_number(schema, "maxItems", 2);
+	name_set(child(schema, "items"), nouns[f->noun].kind);
+}
+
+/* The two are of different families, which is beyond a schema. */
+void schema_next_hop(const struct field *f, struct json *schema)
+{
+	schema_addresses(f, schema);
+}
+
+void schema_forward(const struct field *f, struct json *schema)
+{
+	(void)f;
+	pattern_set(schema, "^" IPV4 "(:(?!0$)" UP_TO_65535 ")?$");
 }
 
 void schema_peers(const struct field *f, struct json *schema)

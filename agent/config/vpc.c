@@ -39,9 +39,14 @@ const struct field subnet_fields[] = {
 	  .help = "Where it is, for the reader." },
 	{ "network_acl", &kind_reference, offsetof(struct subnet, nacl),
 	  .noun = NOUN_NACL, .help = "Without it: the VPC's default." },
-	{ "device", &kind_later, .flags = FIELD_LATER },
-	{ "hook", &kind_later, .flags = FIELD_LATER },
-	{ "route_table", &kind_later, .flags = FIELD_LATER },
+	{ "route_table", &kind_reference, offsetof(struct subnet, route_table),
+	  .noun = NOUN_ROUTE_TABLE, .help = "Without it: the VPC's main one." },
+	{ "device", &kind_device, offsetof(struct subnet, device), .max = DEVICE_TEXT_MAX,
+	  .help = "Where its instances are, but for those with a device of their own. A "
+		  "device has one role in a rule set." },
+	{ "hook", &kind_choice, offsetof(struct subnet, hook), .flags = FIELD_PRESET,
+	  .preset = HOOK_AUTO, .choices = hook_choices, .size = sizeof(int),
+	  .help = "How `device` is met, as for interfaces." },
 	{},
 };
 

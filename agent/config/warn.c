@@ -273,7 +273,7 @@ static void peer_use(struct used *u, const struct peer *p, int self)
 {
 	if (p->kind == PEER_PREFIX_LIST)
 		u->lists[p->index] = true;
-	else if (p->kind == PEER_GROUP && p->index != self)
+	else if (p->kind == PEER_GROUP && p->index >= 0 && p->index != self)
 		u->groups[p->index] = true;
 }
 
@@ -306,6 +306,15 @@ static void objects_use(struct used *u, const struct model *m)
 	for (size_t i = 0; i < m->n_subnets; i++)
 		if (m->subnets[i].nacl >= 0)
 			u->nacls[m->subnets[i].nacl] = true;
+	for (size_t i = 0; i < m->n_subnets; i++)
+		u->subnets[i] = m->subnets[i].device != NULL;
+	for (size_t i = 0; i < m->n_nat_gateways; i++) {
+		const struct nat_gateway *n = &m->nat_gateways[i];
+
+		u->subnets[n->subnet] = true;
+		for (size_t k = 0; k < n->n_groups; k++)
+			u->groups[n->groups[k]] = true;
+	}
 	for (size_t i = 0; i < m->n_interfaces; i++) {
 		if (m->interfaces[i].subnet >= 0)
 			u->subnets[m->interfaces[i].subnet] = true;

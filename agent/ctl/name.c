@@ -95,6 +95,6 @@ struct json *peer_json(const struct model *m, const struct peer *peer)
 			 m->prefix_lists[peer->index].name);
 	else
 		snprintf(text, sizeof(text), "security_group/%s",
-			 m->groups[peer->index].name);
+			 peer->stale ? peer->stale : m->groups[peer->index].name);
 	return json_new_string(text);
 }

@@ -52,6 +52,8 @@ static void peer_holds(const struct model *m, const struct peer *p)
 {
 	if (p->kind == PEER_CIDR)
 		cidr_holds(p->cidr);
+	else if (p->kind == PEER_GROUP && p->index == -1)
+		assert(p->stale && p->stale[0]);
 	else
 		index_holds(p->index,
 			    p->kind == PEER_GROUP ? m->n_groups : m->n_prefix_lists);
@@ -103,6 +105,92 @@ static void interfaces_hold(const struct model *m)
 	}
 }
 
+static void route_holds(const struct model *m, const struct route *r)
+{
+	const size_t sizes[] = {
+		[ROUTE_LOCAL] = 0,
+		[ROUTE_BLACKHOLE] = 0,
+		[ROUTE_INTERNET_GATEWAY] = m->n_internet_gateways,
+		[ROUTE_NAT_GATEWAY] = m->n_nat_gateways,
+		[ROUTE_EGRESS_ONLY_GATEWAY] = m->n_egress_only_gateways,
+		[ROUTE_PEERING] = m->n_peerings,
+		[ROUTE_INTERFACE] = m->n_interfaces,
+	};
+
+	if (r->prefix_list == -1)
+		cidr_holds(r->to);
+	else
+		index_holds(r->prefix_list, m->n_prefix_lists);
+	if (r->kind == ROUTE_LOCAL || r->kind == ROUTE_BLACKHOLE)
+		assert(r->target == -1);
+	else
+		index_holds(r->target, sizes[r->kind]);
+}
+
+static void gateways_hold(const struct model *m, const struct gateway *g, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		index_holds(g[i].vpc, m->n_vpcs);
+		assert(g[i].device && g[i].device[0] && m->vpcs[g[i].vpc].is_routed);
+		for (unsigned k = 0; k < 2; k++)
+			assert(g[i].next_hop[k].family == 0 ||
+			       g[i].next_hop[k].family == (k ? 6 : 4));
+	}
+}
+
+static void nats_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_nat_gateways; i++) {
+		const struct nat_gateway *n = &m->nat_gateways[i];
+
+		index_holds(n->subnet, m->n_subnets);
+		assert(n->vpc == m->subnets[n->subnet].vpc);
+		assert(n->private_address.family == 4 && n->idle_timeout > 0);
+		assert((n->n_groups > 0) == n->is_instance);
+		for (size_t k = 0; k < n->n_groups; k++)
+			index_holds(n->groups[k], m->n_groups);
+		for (size_t k = 0; k < n->n_elastic_ips; k++) {
+			index_holds(n->elastic_ips[k], m->n_elastic_ips);
+			assert(m->elastic_ips[n->elastic_ips[k]].nat_gateway == (int)i);
+		}
+		for (size_t k = 0; k < n->n_forwards; k++)
+			assert(n->forwards[k].to.family == 4 && n->forwards[k].port &&
+			       n->forwards[k].to_port);
+	}
+	for (size_t i = 0; i < m->n_elastic_ips; i++) {
+		const struct elastic_ip *e = &m->elastic_ips[i];
+
+		assert(e->address.family == 4);
+		assert((e->interface >= 0) == (e->private_address.family == 4));
+		assert(e->interface < 0 || e->nat_gateway < 0);
+	}
+}
+
+static void routes_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_route_tables; i++) {
+		index_holds(m->route_tables[i].vpc, m->n_vpcs);
+		for (size_t k = 0; k < m->route_tables[i].n_routes; k++)
+			route_holds(m, &m->route_tables[i].routes[k]);
+	}
+	for (size_t i = 0; i < m->n_peerings; i++) {
+		index_holds(m->peerings[i].vpcs[0], m->n_vpcs);
+		index_holds(m->peerings[i].vpcs[1], m->n_vpcs);
+		assert(m->peerings[i].vpcs[0] != m->peerings[i].vpcs[1]);
+	}
+	for (size_t i = 0; i < m->n_vpcs; i++) {
+		int t = m->vpcs[i].main_table;
+
+		assert(t >= 0 || !m->vpcs[i].name[0]);
+		if (t >= 0)
+			assert(m->route_tables[t].vpc == (int)i &&
+			       m->route_tables[t].is_main);
+	}
+	gateways_hold(m, m->internet_gateways, m->n_internet_gateways);
+	gateways_hold(m, m->egress_only_gateways, m->n_egress_only_gateways);
+	nats_hold(m);
+}
+
 static void model_holds(const struct model *m)
 {
 	for (size_t i = 0; i < m->n_vpcs; i++) {
@@ -114,6 +202,8 @@ static void model_holds(const struct model *m)
 		index_holds(m->subnets[i].vpc, m->n_vpcs);
 		if (m->subnets[i].nacl != -1)
 			index_holds(m->subnets[i].nacl, m->n_nacls);
+		if (m->vpcs[m->subnets[i].vpc].name[0] || m->subnets[i].route_table != -1)
+			index_holds(m->subnets[i].route_table, m->n_route_tables);
 	}
 	for (size_t i = 0; i < m->n_prefix_lists; i++)
 		for (size_t k = 0; k < m->prefix_lists[i].n_entries; k++) {
@@ -127,6 +217,7 @@ static void model_holds(const struct model *m)
 	nacls_hold(m);
 	groups_hold(m);
 	interfaces_hold(m);
+	routes_hold(m);
 }
 
 static void json_holds(const char *text, size_t size)

@@ -32,9 +32,13 @@ static const struct {
 	{ "kinds come sorted, settings among them", "{}",
 	  "{\"vpcs\":{\"v\":{}},\"subnets\":{\"s\":{}},\"settings\":{},"
 	  "\"security_groups\":{\"g\":{}},\"prefix_lists\":{\"p\":{}},"
-	  "\"network_acls\":{\"n\":{}},\"interfaces\":{\"i\":{}}}",
-	  "+interface/i +network_acl/n +prefix_list/p +security_group/g +settings "
-	  "+subnet/s +vpc/v " },
+	  "\"network_acls\":{\"n\":{}},\"interfaces\":{\"i\":{}},"
+	  "\"route_tables\":{\"t\":{}},\"peerings\":{\"p\":{}},"
+	  "\"nat_gateways\":{\"n\":{}},\"internet_gateways\":{\"i\":{}},"
+	  "\"elastic_ips\":{\"e\":{}},\"egress_only_gateways\":{\"e\":{}}}",
+	  "+egress_only_gateway/e +elastic_ip/e +interface/i +internet_gateway/i "
+	  "+nat_gateway/n +network_acl/n +peering/p +prefix_list/p +route_table/t "
+	  "+security_group/g +settings +subnet/s +vpc/v " },
 	{ "an object that is gone is taken away", "{\"subnets\":{\"a\":{},\"b\":{}}}",
 	  "{\"subnets\":{\"b\":{}}}", "-subnet/a " },
 	{ "a section that is gone takes its objects with it",
