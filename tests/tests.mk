@@ -28,7 +28,7 @@ UNIT_AGENT_C := $(wildcard tests/unit/kernel/*.c tests/unit/ctl/*.c tests/unit/f
 UNIT_CLI_C   := $(wildcard tests/unit/cli/*.c)
 UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C),$(wildcard tests/unit/*/*.c))
 GOLDEN_C     := $(wildcard tests/golden/*.c)
-PACKET_C     := $(wildcard tests/packet/*.c)
+PACKET_C     := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
 WITNESS_C    := tests/witness/witness.c
 BENCH_C      := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(eval $(call programs,$(UNIT_PURE_C) $(GOLDEN_C),$(PURE_LIBS),$(LIBS_config)))
@@ -98,10 +98,15 @@ cov: ## lines and branches that unit and golden tests reach
 	$(Q)tools/dev/coverage $(O)/cov
 bench: $(BENCH) $(O)/tests/bench/bench.bpf.o ## ns a packet, net; see docs/performance.md
 	$(Q)$(O)/tests/bench/path $(O)/tests/bench/bench.bpf.o
-$(O)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+# Programs that only tests load.
+$(O)/tests/%.bpf.o: tests/%.bpf.c
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
+$(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)bpftool gen skeleton $< name $(basename $(basename $(@F)))_bpf > $@
+$(O)/tests/packet/frames.o: $(O)/tests/packet/frames.skel.h
 test: ## everything, as CI runs it
 	$(Q)tests/run
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+
+/* Programs that do one thing to a frame, so that it can be looked at without rules: each reads the
+ * question in 'ask', parses as the product does, and acts. */
+#include "rewrite.h"
+
+#include "frames.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct frames_ask);
+} ask SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pkt);
+} packet SEC(".maps");
+
+/* The packet in hand, parsed; NULL when it makes no sense. */
+static __always_inline struct pkt *frames_enter(struct frame *f, struct frames_ask **ret)
+{
+	__u32 zero = 0;
+	struct frames_ask *a = bpf_map_lookup_elem(&ask, &zero);
+	struct pkt *pkt = bpf_map_lookup_elem(&packet, &zero);
+
+	if (!a || !pkt)
+		return NULL;
+	*pkt = (struct pkt){ .commit = 1, .frame_len = f->len, .is_xdp = f->is_xdp };
+	a->parsed = parse(f, pkt);
+	a->result = 1;
+	if (a->parsed)
+		return NULL;
+	pkt->to = a->to;
+	pkt->act = a->act;
+	pkt->reply = a->reply;
+	pkt->told_mtu = a->told_mtu;
+	*ret = a;
+	return pkt;
+}
+
+static __always_inline void frame_of_skb(struct __sk_buff *skb, struct frame *f)
+{
+	*f = (struct frame){ .data = (void *)(long)skb->data,
+			     .end = (void *)(long)skb->data_end,
+			     .len = skb->len,
+			     .segs = skb->gso_segs > 1 ? skb->gso_segs : 1,
+			     .ctx = skb };
+}
+
+static __always_inline void frame_of_xdp(struct xdp_md *xdp, struct frame *f)
+{
+	*f = (struct frame){ .data = (void *)(long)xdp->data,
+			     .end = (void *)(long)xdp->data_end,
+			     .len = bpf_xdp_get_buff_len(xdp),
+			     .segs = 1,
+			     .ctx = xdp,
+			     .is_xdp = 1 };
+}
+
+SEC("tc")
+int rewrite_tc(struct __sk_buff *skb)
+{
+	struct frames_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_skb(skb, &f);
+	pkt = frames_enter(&f, &a);
+	if (!pkt)
+		return 0;
+	a->result = rewrite_frame(&f, pkt);
+	a->csum = bpf_csum_update(skb, 0);
+	return 0;
+}
+
+SEC("xdp")
+int rewrite_xdp(struct xdp_md *xdp)
+{
+	struct frames_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_xdp(xdp, &f);
+	pkt = frames_enter(&f, &a);
+	if (pkt)
+		a->result = rewrite_frame(&f, pkt);
+	return XDP_PASS;
+}

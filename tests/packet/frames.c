@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What is done to frames, without rules: a frame and its description in, and out must come what the
+ * changed description describes, checksums made from nothing. Each at both kinds of door. */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "tests/lib/frame.h"
+#include "tests/lib/tap.h"
+#include "tests/packet/frames.h"
+#include "tests/packet/frames.skel.h"
+
+#define ACT_TTL 1
+#define ACT_NAT 2
+
+static struct frames_bpf *programs;
+static struct frames_ask question;
+
+struct answer {
+	struct frames_ask ask;
+	size_t size;
+	uint8_t frame[FRAME_MAX];
+};
+
+static struct answer ask(struct bpf_program *p, const uint8_t *frame, size_t size)
+{
+	struct answer a = { .size = sizeof(a.frame) };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = size,
+		    .data_out = a.frame, .data_size_out = sizeof(a.frame));
+	uint32_t zero = 0;
+
+	if (bpf_map__update_elem(programs->maps.ask, &zero, sizeof(zero), &question,
+				 sizeof(question), 0) < 0 ||
+	    bpf_prog_test_run_opts(bpf_program__fd(p), &opts) < 0 ||
+	    bpf_map__lookup_elem(programs->maps.ask, &zero, sizeof(zero), &a.ask,
+				 sizeof(a.ask), 0) < 0)
+		bail("cannot run a program: %s", strerror(errno));
+	a.size = opts.data_size_out;
+	return a;
+}
+
+static struct hg_addr on_wire(const struct addr *a)
+{
+	struct hg_addr w = {};
+
+	memcpy(w.w, a->bytes, a->family == 6 ? 16 : 4);
+	return w;
+}
+
+/* As bpf/parse.h makes it. */
+static struct hg_tuple tuple_of(const struct frame *f)
+{
+	struct hg_tuple t = { .saddr = on_wire(&f->saddr),
+			      .daddr = on_wire(&f->daddr),
+			      .protocol = f->protocol,
+			      .family = f->saddr.family };
+	uint8_t request = f->protocol == 58 ? 128 : 8;
+
+	if (f->protocol == 6 || f->protocol == 17) {
+		t.sport = htons(f->sport);
+		t.dport = htons(f->dport);
+	} else if (f->icmp_type == request) {
+		t.sport = htons(f->icmp_id);
+		t.dport = htons(request << 8);
+	} else if (f->icmp_type == (f->protocol == 58 ? 129 : 0)) {
+		t.sport = htons(request << 8);
+		t.dport = htons(f->icmp_id);
+	}
+	return t;
+}
+
+/* What a frame is besides its description. */
+enum { PLAIN, NO_CHECKSUM };
+
+static size_t build(const struct frame *f, int how, uint8_t *buf)
+{
+	struct frame_at at;
+	size_t size = frame_build(f, buf, FRAME_MAX, &at);
+
+	if (how == NO_CHECKSUM)
+		memset(buf + at.l4 + 6, 0, 2);
+	return size;
+}
+
+static void expect(const struct frame *f, const struct frame *want, int how,
+		   const char *what)
+{
+	struct bpf_program *const doors[] = { programs->progs.rewrite_tc,
+					      programs->progs.rewrite_xdp };
+	uint8_t before[FRAME_MAX], after[FRAME_MAX];
+	size_t size = build(f, how, before), want_size = build(want, how, after);
+
+	question.to = tuple_of(want);
+	for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
+		struct answer a = ask(doors[i], before, size);
+
+		if (a.ask.parsed || a.ask.result)
+			note("parsed %d, result %d", a.ask.parsed, a.ask.result);
+		is_frame(a.frame, a.ask.result ? 0 : a.size, after, want_size, "%s: %s",
+			 bpf_program__name(doors[i]), what);
+	}
+}
+
+static void rewrite_each_way(const char *what, struct frame f, int how)
+{
+	bool is6 = f.saddr.family == 6;
+	struct frame source = f, target, ttl = f, addresses = f;
+	char name[128];
+
+	source.saddr = address(is6 ? "2001:db8:5:6:7:8:9:a" : "203.0.113.20");
+	source.sport = f.sport ? 61234 : 0;
+	source.icmp_id = f.icmp_id ? 54321 : 0;
+	target = f;
+	target.daddr = address(is6 ? "2001:db8:ffff::ffff" : "198.51.100.255");
+	target.dport = f.dport ? 8443 : 0;
+	addresses.saddr = source.saddr;
+	addresses.daddr = target.daddr;
+	ttl.ttl = 63;
+
+	question = (struct frames_ask){ .act = ACT_NAT };
+	snprintf(name, sizeof(name), "%s: source", what);
+	expect(&f, &source, how, name);
+	snprintf(name, sizeof(name), "%s: destination", what);
+	expect(&f, &target, how, name);
+	question.act = ACT_NAT | ACT_TTL;
+	source.ttl = addresses.ttl = 63;
+	snprintf(name, sizeof(name), "%s: source and hop limit", what);
+	expect(&f, &source, how, name);
+	snprintf(name, sizeof(name), "%s: both addresses and hop limit", what);
+	expect(&f, &addresses, how, name);
+	question.act = ACT_TTL;
+	snprintf(name, sizeof(name), "%s: hop limit", what);
+	expect(&f, &ttl, how, name);
+}
+
+static const struct {
+	const char *name, *here, *there;
+} families[] = {
+	{ "IPv4", "10.0.1.10", "198.51.100.7" },
+	{ "IPv6", "fd00:10::10", "2001:db8::7" },
+};
+
+static void rewrite_protocols(int family)
+{
+	const char *here = families[family].here, *there = families[family].there;
+	const char *name = families[family].name;
+	struct frame f = frame_tcp(here, 40000, there, 80, TCP_SYN);
+	char what[64];
+
+#define WHAT(text) (snprintf(what, sizeof(what), "%s %s", name, text), what)
+	rewrite_each_way(WHAT("TCP"), f, PLAIN);
+	f.payload = 1001;
+	rewrite_each_way(WHAT("TCP with odd data"), f, PLAIN);
+	f.n_vlans = 2;
+	f.vlan[0] = 7;
+	rewrite_each_way(WHAT("TCP behind two tags"), f, PLAIN);
+	f = frame_udp(here, 5353, there, 53);
+	rewrite_each_way(WHAT("UDP"), f, PLAIN);
+	rewrite_each_way(WHAT("UDP without checksum"), f, NO_CHECKSUM);
+	f.options = 12;
+	f.n_extensions = 1;
+	f.extensions[0] = 60;
+	rewrite_each_way(WHAT("UDP behind options"), f, PLAIN);
+	f = frame_echo(here, there, 77);
+	rewrite_each_way(WHAT("ping"), f, PLAIN);
+	rewrite_each_way(WHAT("pong"), frame_reply(&f), PLAIN);
+	f = frame_icmp(here, there, 253, 0);
+	f.payload = 24;
+	rewrite_each_way(WHAT("ICMP of an unknown type"), f, PLAIN);
+	rewrite_each_way(WHAT("GRE"), frame_other(here, there, 47), PLAIN);
+}
+
+/* Of a datagram of three: layer 4 is in the first. */
+static void rewrite_fragments(int family)
+{
+	struct frame f =
+		frame_udp(families[family].here, 5353, families[family].there, 53);
+	char what[64];
+
+	f.payload = 1000;
+	f.id = 4711;
+	f.more = true;
+	snprintf(what, sizeof(what), "%s: first fragment", families[family].name);
+	rewrite_each_way(what, f, PLAIN);
+	f.fragment = 1008;
+	snprintf(what, sizeof(what), "%s: later fragment", families[family].name);
+	rewrite_each_way(what, f, PLAIN);
+	f.protocol = 47;
+	snprintf(what, sizeof(what), "%s: later fragment of GRE", families[family].name);
+	rewrite_each_way(what, f, PLAIN);
+}
+
+/* A UDP checksum that comes out as 0 is sent as 0xffff; one of TCP is 0. */
+static void rewrite_to_zero(int family, uint8_t protocol)
+{
+	const char *here = families[family].here, *there = families[family].there;
+	struct frame f = protocol == 17 ? frame_udp(here, 1000, there, 53)
+					: frame_tcp(here, 1000, there, 53, TCP_ACK);
+	struct frame want = f;
+	uint8_t buf[FRAME_MAX];
+	struct frame_at at;
+	size_t where = protocol == 17 ? 6 : 16;
+	uint8_t zero = protocol == 17 ? 0xff : 0;
+
+	for (want.sport = 1;; want.sport++) {
+		frame_build(&want, buf, sizeof(buf), &at);
+		if (buf[at.l4 + where] == zero && buf[at.l4 + where + 1] == zero)
+			break;
+	}
+	question = (struct frames_ask){ .act = ACT_NAT };
+	expect(&f, &want, PLAIN,
+	       protocol == 17 ? "a UDP checksum of 0 is written as 0xffff"
+			      : "a TCP checksum of 0 is 0");
+}
+
+/* UDP-Lite keeps its checksum where UDP does; neither frame.h nor the parser know it. */
+static void rewrite_udplite(int family)
+{
+	struct frame f = frame_udp(families[family].here, 0, families[family].there, 0);
+	struct frame want = f;
+	uint8_t before[FRAME_MAX], after[FRAME_MAX];
+	size_t size;
+
+	want.saddr = address(family ? "2001:db8:9::1" : "203.0.113.21");
+	size = build(&f, PLAIN, before);
+	build(&want, PLAIN, after);
+	/* The protocol is a word of the pseudo header, and of the IPv4 header. */
+	for (int i = 0; i < 2; i++) {
+		uint8_t *frame = i ? after : before, *ip = frame + 14;
+		uint8_t *check = ip + (family ? 46 : 26);
+		uint16_t sum = check[0] << 8 | check[1];
+
+		ip[family ? 6 : 9] = 136;
+		sum = frame_checksum((uint8_t[]){ 0, 136 - 17 }, 2, (uint16_t)~sum);
+		check[0] = sum >> 8;
+		check[1] = sum & 255;
+		if (family)
+			continue;
+		sum = frame_checksum((uint8_t[]){ 0, 136 - 17 }, 2,
+				     (uint16_t) ~(ip[10] << 8 | ip[11]));
+		ip[10] = sum >> 8;
+		ip[11] = sum & 255;
+	}
+	question = (struct frames_ask){ .act = ACT_NAT, .to = tuple_of(&want) };
+	for (int i = 0; i < 2; i++) {
+		struct answer a =
+			ask(i ? programs->progs.rewrite_xdp : programs->progs.rewrite_tc,
+			    before, size);
+
+		is_frame(a.frame, a.size, after, size, "%s: UDP-Lite, by %s",
+			 families[family].name, i ? "XDP" : "TC");
+	}
+}
+
+int main(void)
+{
+	programs = frames_bpf__open_and_load();
+	if (!programs)
+		bail("cannot load frames.bpf.c: %s", strerror(errno));
+	for (int family = 0; family < 2; family++) {
+		rewrite_protocols(family);
+		rewrite_fragments(family);
+		rewrite_to_zero(family, 17);
+		rewrite_to_zero(family, 6);
+		rewrite_udplite(family);
+	}
+	frames_bpf__destroy(programs);
+	return done();
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* frames: what the programs of frames.bpf.c are asked, and what they answer.
+ *
+ * Shape    One struct in one array map, written by the test before each frame.
+ * Owner    tests/packet/frames.c writes the question, the program the answer.
+ */
+#include <hg/event.h>
+
+struct frames_ask {
+	struct hg_tuple to; /* as the packet goes out */
+	struct hg_tuple quoted,
+		unquote; /* of an ICMP error: what it is about, and what that becomes */
+	struct hg_addr source; /* of replies */
+	__u32 act, reply, told_mtu;
+	__u32 zero;
+	/* the answer */
+	__s32 parsed, result;
+	__s64 csum; /* of the driver over the whole packet, if there is one; negative: none */
+};
