@@ -24,6 +24,19 @@ static void add_seconds(struct table *t, const struct json *flow, const char *ke
 		   PAINT_NONE);
 }
 
+/* What the ends become on the way: "203.0.113.20:40000", "to 10.0.1.20:80", or both. */
+static void add_nat(struct table *t, const struct json *nat)
+{
+	const char *source = view_text(nat, "source"),
+		   *destination = view_text(nat, "destination");
+
+	if (destination)
+		table_cell(t, "%s%sto %s", source ? source : "", source ? " " : "",
+			   destination);
+	else
+		table_text(t, source, PAINT_NONE);
+}
+
 static int add_flow(void *arg, const struct json *f)
 {
 	struct table *t = arg;
@@ -40,6 +53,7 @@ static int add_flow(void *arg, const struct json *f)
 		table_cell(t, "%s id %.0f", buf, json_number(id));
 	else
 		table_text(t, buf, PAINT_NONE);
+	add_nat(t, json_get(f, "nat"));
 	add_seconds(t, f, "age");
 	add_seconds(t, f, "idle");
 	table_cell(t, "%" PRIu64, packets);
@@ -52,10 +66,10 @@ static int add_flow(void *arg, const struct json *f)
 
 static enum exit_code list(const struct cli *cli, const char *path)
 {
-	static const char *const heads[] = { "PROTOCOL",    "STATE",  "SOURCE",
-					     "DESTINATION", ">AGE",   ">IDLE",
-					     ">PACKETS",    ">BYTES", "TRACKED",
-					     NULL };
+	static const char *const heads[] = { "PROTOCOL",    "STATE",    "SOURCE",
+					     "DESTINATION", "NAT",      ">AGE",
+					     ">IDLE",       ">PACKETS", ">BYTES",
+					     "TRACKED",     NULL };
 	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
 	struct splitter s = { .on_item = add_flow, .arg = t };
 	enum exit_code r;

@@ -17,6 +17,8 @@ struct noun {
 	void (*add)(struct table *t, const struct json *object);
 	void (*print)(const struct cli *cli,
 		      const struct json *object); /* a page an object */
+	void (*details)(const struct cli *cli,
+			const struct json *object); /* below the row of one; or NULL */
 };
 
 static void add_text(struct table *t, const struct json *object, const char *key)
@@ -56,23 +58,45 @@ static void add_hits(struct table *t, const struct json *rule)
 
 /* ---- interfaces, subnets, devices ---- */
 
-static const char *const interface_heads[] = {
-	"NAME", "SUBNET", "ADDRESSES", "SECURITY GROUPS", "DEVICE", "ROLE", "STATE", NULL
-};
+static const char *const interface_heads[] = { "NAME",   "SUBNET",          "ADDRESSES",
+					       "PUBLIC", "SECURITY GROUPS", "DEVICE",
+					       "ROLE",   "STATE",           NULL };
+
+/* The addresses of elastic IPs, in round brackets where nobody outside can use them. */
+static void add_elastic_ips(struct table *t, const struct json *object)
+{
+	const struct json *list = json_get(object, "elastic_ips");
+	struct json *texts = json_new_array();
+	char buf[VIEW_TEXT], text[64];
+
+	for (const struct json *e = json_first(list); e; e = json_next(e)) {
+		const char *address = view_text(e, "address");
+		bool is_attached = json_bool(json_get(e, "attached"));
+
+		snprintf(text, sizeof(text), is_attached ? "%s" : "(%s)",
+			 address ? address : "");
+		json_add(texts, json_new_string(text));
+	}
+	table_text(t, view_list(texts, 8, buf), PAINT_NONE);
+	json_free(texts);
+}
 
 static void add_interface(struct table *t, const struct json *i)
 {
 	add_text(t, i, "name");
 	add_text(t, i, "subnet");
 	add_list(t, i, "addresses", 3);
+	add_elastic_ips(t, i);
 	add_list(t, i, "security_groups", 16);
 	add_text(t, i, "device");
 	add_text(t, i, "role");
 	add_state(t, i);
 }
 
-static const char *const subnet_heads[] = { "NAME",        "VPC",         "CIDRS", "ZONE",
-					    "NETWORK ACL", ">INTERFACES", NULL };
+static const char *const subnet_heads[] = { "NAME",   "VPC",         "CIDRS",
+					    "ZONE",   "NETWORK ACL", "ROUTE TABLE",
+					    "DEVICE", "STATE",       ">INTERFACES",
+					    NULL };
 
 static void add_subnet(struct table *t, const struct json *s)
 {
@@ -81,12 +105,16 @@ static void add_subnet(struct table *t, const struct json *s)
 	add_list(t, s, "cidrs", 4);
 	add_text(t, s, "zone");
 	add_text(t, s, "network_acl");
+	add_text(t, s, "route_table");
+	add_text(t, s, "device");
+	add_state(t, s);
 	table_cell(t, "%zu", json_size(json_get(s, "interfaces")));
 }
 
-static const char *const device_heads[] = { "DEVICE", "INTERFACE", "ROLE", "STATE",
-					    ">INDEX", "HOOK",      "IN",   "OUT",
-					    ">MTU",   "MAC",       "WHY",  NULL };
+static const char *const device_heads[] = { "DEVICE", "OF",   "ROLE",        "STATE",
+					    ">INDEX", "HOOK", "IN",          "OUT",
+					    ">MTU",   "MAC",  ">NEIGHBOURS", "WHY",
+					    NULL };
 
 static void add_number(struct table *t, const struct json *object, const char *key)
 {
@@ -98,12 +126,26 @@ static void add_number(struct table *t, const struct json *object, const char *k
 		table_text(t, NULL, PAINT_NONE);
 }
 
+/* An interface, a subnet, or the gateways of an uplink. */
+static void add_owner(struct table *t, const struct json *d)
+{
+	const char *interface = view_text(d, "interface"),
+		   *subnet = view_text(d, "subnet");
+
+	if (interface)
+		table_text(t, interface, PAINT_NONE);
+	else if (subnet)
+		table_cell(t, "subnet/%s", subnet);
+	else
+		add_list(t, d, "gateways", 4);
+}
+
 static void add_device(struct table *t, const struct json *d)
 {
 	const char *error = view_text(d, "error");
 
 	add_text(t, d, "device");
-	add_text(t, d, "interface");
+	add_owner(t, d);
 	add_text(t, d, "role");
 	add_state(t, d);
 	add_number(t, d, "ifindex");
@@ -112,6 +154,7 @@ static void add_device(struct table *t, const struct json *d)
 	add_text(t, d, "egress");
 	add_number(t, d, "mtu");
 	add_text(t, d, "mac");
+	add_number(t, json_get(d, "neighbours"), "resolved");
 	table_text(t, error ? error : view_text(d, "why"),
 		   error ? PAINT_BAD : PAINT_NONE);
 }
@@ -127,7 +170,10 @@ static void print_title(const struct cli *cli, const char *kind,
 
 	printf("%s%s/%s%s", paint_on(cli->colour, PAINT_BOLD), kind,
 	       view_text(object, "name"), paint_off(cli->colour, PAINT_BOLD));
-	if (json_bool(json_get(object, "implicit")))
+	if (json_bool(json_get(object, "main")))
+		printf(json_bool(json_get(object, "implicit")) ? " (main, implicit)"
+							       : " (main)");
+	else if (json_bool(json_get(object, "implicit")))
 		printf(" (implicit)");
 	if (vpc && *vpc)
 		printf(", vpc %s", vpc);
@@ -242,6 +288,103 @@ static void print_group(const struct cli *cli, const struct json *group)
 	table_print(t, stdout);
 }
 
+/* ---- routes, NAT ---- */
+
+static void add_routes(struct table *t, const struct json *route_table)
+{
+	for (const struct json *r = json_first(json_get(route_table, "routes")); r;
+	     r = json_next(r)) {
+		const char *state = view_text(r, "state");
+		bool is_active = state && strcmp(state, "active") == 0;
+
+		add_text(t, r, "to");
+		add_text(t, r, "via");
+		add_text(t, r, "origin");
+		table_text(t, state, is_active ? PAINT_GOOD : PAINT_BAD);
+		add_hits(t, r);
+		add_text(t, r, "why");
+	}
+}
+
+static void print_route_table(const struct cli *cli, const struct json *route_table)
+{
+	static const char *const heads[] = { "DESTINATION", "TARGET", "ORIGIN", "STATE",
+					     ">HITS",       "WHY",    NULL };
+	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
+
+	print_title(cli, "route_table", route_table, "subnets");
+	if (!t)
+		return;
+	add_routes(t, route_table);
+	table_print(t, stdout);
+}
+
+static const char *const nat_heads[] = { "NAME",        "SUBNET",   "PRIVATE ADDRESS",
+					 "ELASTIC IPS", "MODE",     ">IDLE AFTER",
+					 ">ACTIVE",     ">OPENED",  ">OUT",
+					 ">BACK",       ">NO PORT", ">TIMED OUT",
+					 ">DROPPED",    NULL };
+
+/* Large numbers come as strings of digits. */
+static void add_metric(struct table *t, const struct json *nat, const char *key)
+{
+	const struct json *metrics = json_get(nat, "metrics");
+
+	if (json_is_object(metrics))
+		table_cell(t, "%" PRIu64, view_count(metrics, key));
+	else
+		table_text(t, NULL, PAINT_NONE);
+}
+
+static void add_nat(struct table *t, const struct json *nat)
+{
+	const struct json *metrics = json_get(nat, "metrics");
+	char human[HUMAN_TEXT];
+
+	add_text(t, nat, "name");
+	add_text(t, nat, "subnet");
+	add_text(t, nat, "private_address");
+	add_elastic_ips(t, nat);
+	add_text(t, nat, "mode");
+	table_text(t, seconds_print(view_count(nat, "idle_timeout"), human), PAINT_NONE);
+	add_metric(t, nat, "ActiveConnectionCount");
+	add_metric(t, nat, "ConnectionEstablishedCount");
+	table_text(t, bytes_print(view_count(metrics, "BytesOutToDestination"), human),
+		   PAINT_NONE);
+	table_text(t, bytes_print(view_count(metrics, "BytesOutToSource"), human),
+		   PAINT_NONE);
+	add_metric(t, nat, "ErrorPortAllocation");
+	add_metric(t, nat, "IdleTimeoutCount");
+	add_metric(t, nat, "PacketsDropCount");
+}
+
+/* What one NAT gateway has besides its row: forwards and groups of an instance, and all metrics. */
+static void print_nat_details(const struct cli *cli, const struct json *nat)
+{
+	static const char *const heads[] = { "METRIC", ">VALUE", NULL };
+	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
+	const struct json *groups = json_get(nat, "security_groups");
+	char buf[VIEW_TEXT];
+
+	if (json_size(groups) > 0)
+		printf("security groups %s\n", view_list(groups, 16, buf));
+	for (const struct json *f = json_first(json_get(nat, "forwards")); f;
+	     f = json_next(f))
+		printf("forwards %s port %" PRIu64 " to %s\n",
+		       view_text(f, "protocol") ? view_text(f, "protocol") : "-",
+		       view_count(f, "port"),
+		       view_text(f, "to") ? view_text(f, "to") : "-");
+	if (!t)
+		return;
+	for (const struct json *m = json_first(json_get(nat, "metrics")); m;
+	     m = json_next(m)) {
+		table_text(t, json_key(m), PAINT_NONE);
+		table_cell(t, "%" PRIu64, view_number(m));
+	}
+	putchar('\n');
+	table_print(t, stdout);
+}
+
 /* ---- prefix lists ---- */
 
 static const char *const list_heads[] = { "NAME", ">ENTRIES", ">MAX", NULL };
@@ -253,8 +396,10 @@ static void add_prefix_list(struct table *t, const struct json *l)
 	add_number(t, l, "max_entries");
 }
 
-static void print_entries(const struct json *list)
+static void print_entries(const struct cli *cli, const struct json *list)
 {
+	(void)cli;
+	putchar('\n');
 	for (const struct json *e = json_first(json_get(list, "entries")); e;
 	     e = json_next(e))
 		if (json_string(e))
@@ -263,16 +408,23 @@ static void print_entries(const struct json *list)
 
 /* ---- all of them ---- */
 
+#define ROWS(heads, add)              heads, add, NULL, NULL
+#define PAGES(print)                  NULL, NULL, print, NULL
+#define ROWS_AND(heads, add, details) heads, add, NULL, details
+
 static const struct noun nouns[] = {
-	{ "interfaces", "/v1/interfaces", "name", "interface", interface_heads,
-	  add_interface, NULL },
-	{ "subnets", "/v1/subnets", "name", "subnet", subnet_heads, add_subnet, NULL },
-	{ "nacls", "/v1/nacls", "name", "network ACL", NULL, NULL, print_nacl },
-	{ "security-groups", "/v1/security-groups", "name", "security group", NULL, NULL,
-	  print_group },
-	{ "prefix-lists", "/v1/prefix-lists", "name", "prefix list", list_heads,
-	  add_prefix_list, NULL },
-	{ "devices", "/v1/devices", "device", "device", device_heads, add_device, NULL },
+	{ "interfaces", "/v1/interfaces", "name", "interface",
+	  ROWS(interface_heads, add_interface) },
+	{ "subnets", "/v1/subnets", "name", "subnet", ROWS(subnet_heads, add_subnet) },
+	{ "routes", "/v1/routes", "name", "route table", PAGES(print_route_table) },
+	{ "nacls", "/v1/nacls", "name", "network ACL", PAGES(print_nacl) },
+	{ "security-groups", "/v1/security-groups", "name", "security group",
+	  PAGES(print_group) },
+	{ "nat", "/v1/nat", "name", "NAT gateway",
+	  ROWS_AND(nat_heads, add_nat, print_nat_details) },
+	{ "prefix-lists", "/v1/prefix-lists", "name", "prefix list",
+	  ROWS_AND(list_heads, add_prefix_list, print_entries) },
+	{ "devices", "/v1/devices", "device", "device", ROWS(device_heads, add_device) },
 };
 
 static enum exit_code show_rules(const struct cli *cli, const char *version)
@@ -317,8 +469,6 @@ static void print_objects(const struct cli *cli, const struct noun *noun,
 static enum exit_code show_one(const struct cli *cli, const struct noun *noun,
 			       const struct json *all, const char *name)
 {
-	bool is_list = strcmp(noun->name, "prefix-lists") == 0;
-
 	for (const struct json *o = json_first(all); o; o = json_next(o)) {
 		const char *called = view_text(o, noun->key);
 
@@ -329,10 +479,8 @@ static enum exit_code show_one(const struct cli *cli, const struct noun *noun,
 			return EXIT_YES;
 		}
 		print_objects(cli, noun, &o, 1);
-		if (is_list) {
-			putchar('\n');
-			print_entries(o);
-		}
+		if (noun->details)
+			noun->details(cli, o);
 		return EXIT_YES;
 	}
 	fprintf(stderr, "headgate show %s: no %s is called \"%s\"\n", noun->name,

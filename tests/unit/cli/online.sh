@@ -165,26 +165,96 @@ says out '^198.51.100.7/32$' "one a line"
 sent '^GET /v1/prefix-lists?entries=all ' "all of them"
 answer GET /v1/devices 200 <<'ANSWER'
 [{"device":"veth1","interface":"web-1","role":"port","hook":"auto","state":"attached","ingress":"tc","egress":"tc","why":"it is a veth",
-  "error":null,"ifindex":12,"mac":"02:00:00:00:00:01","peer_mac":null,"mtu":1500,"peer_redirect":true},
+  "error":null,"ifindex":12,"mac":"02:00:00:00:00:01","peer_mac":null,"mtu":1500,"peer_redirect":true,"neighbours":null},
+ {"device":"br-web","interface":null,"subnet":"web-a","gateways":[],"role":"subnet","hook":"auto","state":"attached","ingress":"tc",
+  "egress":null,"why":"it is a bridge","error":null,"ifindex":14,"mac":"02:00:00:00:00:03","peer_mac":null,"mtu":1500,
+  "peer_redirect":false,"neighbours":{"entries":5,"resolved":4}},
+ {"device":"eth0","interface":null,"subnet":null,"gateways":["internet_gateway/igw","egress_only_gateway/eigw"],"role":"uplink",
+  "hook":"auto","state":"absent","ingress":null,"egress":null,"why":null,"error":null,"ifindex":null,"mac":null,"peer_mac":null,
+  "mtu":null,"peer_redirect":false,"neighbours":{"entries":0,"resolved":0}},
  {"device":"veth9","interface":"web-2","role":"port","hook":"xdp","state":"failed","ingress":null,"egress":null,"why":null,
   "error":"no XDP here","ifindex":13,"mac":null,"peer_mac":null,"mtu":null,"peer_redirect":false}]
 ANSWER
 run 0 "devices are shown" show devices
 same "with hook and why, or what went wrong" <<'WANT'
-DEVICE  INTERFACE  ROLE  STATE     INDEX  HOOK  IN  OUT   MTU  MAC                WHY
-veth1   web-1      port  attached     12  auto  tc  tc   1500  02:00:00:00:00:01  it is a veth
-veth9   web-2      port  failed       13  xdp   -   -       -  -                  no XDP here
+DEVICE  OF                                             ROLE    STATE     INDEX  HOOK  IN  OUT   MTU  MAC                NEIGHBOURS  WHY
+veth1   web-1                                          port    attached     12  auto  tc  tc   1500  02:00:00:00:00:01           -  it is a veth
+br-web  subnet/web-a                                   subnet  attached     14  auto  tc  -    1500  02:00:00:00:00:03           4  it is a bridge
+eth0    internet_gateway/igw,egress_only_gateway/eigw  uplink  absent        -  auto  -   -       -  -                           0  -
+veth9   web-2                                          port    failed       13  xdp   -   -       -  -                           -  no XDP here
 WANT
+answer GET /v1/interfaces 200 <<'ANSWER'
+[{"name":"web-1","vpc":"prod","subnet":"web-a","addresses":["10.0.1.10","10.0.1.11"],"security_groups":["web"],"device":"veth1",
+  "attach":null,"role":"port","state":"attached","elastic_ips":[
+   {"name":"one","address":"203.0.113.10","private_address":"10.0.1.10","attached":true},
+   {"name":"two","address":"203.0.113.11","private_address":"10.0.1.11","attached":false}]}]
+ANSWER
+run 0 "interfaces are shown" show interfaces
+same "with their public addresses, those in brackets that nobody can use" <<'WANT'
+NAME   SUBNET  ADDRESSES            PUBLIC                       SECURITY GROUPS  DEVICE  ROLE  STATE
+web-1  web-a   10.0.1.10,10.0.1.11  203.0.113.10,(203.0.113.11)  web              veth1   port  attached
+WANT
+answer GET /v1/subnets 200 <<'ANSWER'
+[{"name":"web-a","vpc":"prod","cidrs":["10.0.1.0/24"],"zone":"a","network_acl":"edge","route_table":"private","device":"br-web",
+  "hook":"auto","state":"attached","interfaces":["web-1","web-2"]}]
+ANSWER
+run 0 "subnets are shown" show subnets
+same "with device and route table" <<'WANT'
+NAME   VPC   CIDRS        ZONE  NETWORK ACL  ROUTE TABLE  DEVICE  STATE     INTERFACES
+web-a  prod  10.0.1.0/24  a     edge         private      br-web  attached           2
+WANT
+answer GET /v1/routes 200 <<'ANSWER'
+[{"name":"private","vpc":"prod","implicit":false,"main":true,"subnets":["web-a","web-b"],"routes":[
+   {"to":"10.0.0.0/16","via":"local","origin":"local","state":"active","why":null,"hits":3},
+   {"to":"0.0.0.0/0","via":"nat_gateway/nat-a","origin":"static","state":"active","why":null,"hits":"9007199254740993"},
+   {"to":"prefix_list/far","via":"interface/vpn","origin":"prefix_list","state":"blackhole","why":"device veth9 is absent","hits":0}]},
+ {"name":"dev","vpc":"dev","implicit":true,"main":true,"subnets":[],"routes":[]}]
+ANSWER
+run 0 "routes are shown" show routes
+same "by table, with state and hits" <<'WANT'
+route_table/private (main), vpc prod, subnets web-a,web-b
+DESTINATION      TARGET             ORIGIN       STATE                  HITS  WHY
+10.0.0.0/16      local              local        active                    3  -
+0.0.0.0/0        nat_gateway/nat-a  static       active     9007199254740993  -
+prefix_list/far  interface/vpn      prefix_list  blackhole                 0  device veth9 is absent
+
+route_table/dev (main, implicit), vpc dev, used by no subnet
+DESTINATION  TARGET  ORIGIN  STATE  HITS  WHY
+WANT
+run 1 "a route table that is not there is a no" show routes nothing
+says err '^headgate show routes: no route table is called "nothing"$' "and is called what it is"
+answer GET /v1/nat 200 <<'ANSWER'
+[{"name":"nat-a","vpc":"prod","subnet":"public-a","private_address":"10.0.0.5","mode":"instance","idle_timeout":350,
+  "elastic_ips":[{"name":"nat-a","address":"203.0.113.20","private_address":"10.0.0.5","attached":true}],
+  "security_groups":["nat"],"forwards":[{"protocol":"tcp","port":2222,"to":"10.0.1.10:22"}],
+  "metrics":{"ActiveConnectionCount":12,"BytesOutToDestination":1536,"BytesOutToSource":"9007199254740993",
+             "ConnectionEstablishedCount":40,"ErrorPortAllocation":1,"IdleTimeoutCount":7,"PacketsDropCount":9}}]
+ANSWER
+run 0 "NAT gateways are shown" show nat
+same "a line each, with the main metrics" <<'WANT'
+NAME   SUBNET    PRIVATE ADDRESS  ELASTIC IPS   MODE      IDLE AFTER  ACTIVE  OPENED      OUT     BACK  NO PORT  TIMED OUT  DROPPED
+nat-a  public-a  10.0.0.5         203.0.113.20  instance       5m50s      12      40  1.5 KiB  8.0 PiB        1          7        9
+WANT
+run 0 "one is shown by its name" show nat nat-a
+says out '^security groups nat$' "with its groups"
+says out '^forwards tcp port 2222 to 10.0.1.10:22$' "what it lets in"
+says out '^BytesOutToSource  *9007199254740993$' "and all metrics, to the last digit"
 
 # ---- flows, monitor, stats ----
 flow='{"protocol":"tcp","source":"10.0.1.10","source_port":40000,"destination":"2001:db8::1","destination_port":443,
 "icmp_id":null,"state":"established","zone":"vpc/v","age":75,"idle":3,"timeout":1,"packets":10,"bytes":1200,
 "reply_packets":8,"reply_bytes":900,"tracked_by":["sender","receiver"],"nat":null}'
-echo "[$flow]" | answer GET /v1/flows 200
+nat() { # SOURCE DESTINATION
+	echo "$flow" | tr -d '\n' | sed "s,\"nat\":null,\"nat\":{\"source\":$1\,\"destination\":$2\,\"zone\":\"uplink/eth0\"},"
+}
+echo "[$flow,$(nat '"203.0.113.20:1024"' null),$(nat null '"[fd00::1]:80"'),$(nat '"192.0.2.1:9"' '"192.0.2.2:80"')]" | answer GET /v1/flows 200
 run 0 "connections are listed" flows --from 10.0.0.0/8 --port 443 -p tcp --state established -n 5
 same "a line each" <<'WANT'
-PROTOCOL  STATE        SOURCE           DESTINATION          AGE  IDLE  PACKETS    BYTES  TRACKED
-tcp       established  10.0.1.10:40000  [2001:db8::1]:443  1m15s    3s       18  2.1 KiB  sender,receiver
+PROTOCOL  STATE        SOURCE           DESTINATION        NAT                            AGE  IDLE  PACKETS    BYTES  TRACKED
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  -                            1m15s    3s       18  2.1 KiB  sender,receiver
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  203.0.113.20:1024            1m15s    3s       18  2.1 KiB  sender,receiver
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  to [fd00::1]:80              1m15s    3s       18  2.1 KiB  sender,receiver
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  192.0.2.1:9 to 192.0.2.2:80  1m15s    3s       18  2.1 KiB  sender,receiver
 WANT
 sent '^GET /v1/flows?src=10.0.0.0/8&port=443&protocol=tcp&state=established&limit=5 ' \
 	"the agent does the filtering"
