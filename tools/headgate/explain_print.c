@@ -65,7 +65,7 @@ static void print_packet(const struct question *q)
 	json_free(typed);
 }
 
-static void add_step(struct table *t, const struct json *step)
+static void add_step(struct table *t, const struct json *step, bool with_at)
 {
 	const struct json *rule = json_get(step, "rule"),
 			  *objects = json_get(step, "objects");
@@ -85,14 +85,41 @@ static void add_step(struct table *t, const struct json *step)
 	else
 		table_text(t, json_string(rule), PAINT_NONE);
 	table_text(t, result, is_allow ? PAINT_GOOD : PAINT_BAD);
+	if (with_at)
+		table_text(t, view_text(step, "at"), PAINT_NONE);
+}
+
+/* Whether some step was at the border of a NAT gateway's subnet. */
+static bool has_at(const struct json *steps)
+{
+	for (const struct json *s = json_first(steps); s; s = json_next(s))
+		if (view_text(s, "at"))
+			return true;
+	return false;
+}
+
+/* What goes out in place of what came in: the ends that were rewritten. */
+static void print_rewrite(const struct json *answer)
+{
+	const struct json *rewrite = json_get(answer, "rewrite");
+	const char *source = view_text(rewrite, "source"),
+		   *destination = view_text(rewrite, "destination");
+
+	if (source)
+		printf("source becomes %s%s", source, destination ? ", " : "\n");
+	if (destination)
+		printf("destination becomes %s\n", destination);
 }
 
 static void print_allowed(const struct json *answer)
 {
 	const struct json *hop = json_get(answer, "next_hop");
-	const char *device = view_text(hop, "device");
+	const char *device = view_text(hop, "device"),
+		   *address = view_text(hop, "address");
 
-	if (device)
+	if (device && address)
+		printf(", handed to %s for %s", device, address);
+	else if (device)
 		printf(", handed to %s", device);
 	else
 		printf(", left to the kernel");
@@ -105,17 +132,22 @@ static void print_allowed(const struct json *answer)
 
 static void print_answer(const struct cli *cli, const struct json *answer)
 {
-	static const char *const heads[] = { "STAGE", "OBJECT", ">RULE", "RESULT", NULL };
-	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
 	const struct json *steps = json_get(answer, "steps");
+	bool with_at = has_at(steps);
+	const char *const heads[] = {
+		"STAGE", "OBJECT", ">RULE", "RESULT", with_at ? "AT" : NULL, NULL
+	};
+	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
 	const char *aws = view_text(answer, "aws_reason");
 	bool is_allowed = explain_is_allowed(answer);
 	enum paint paint = is_allowed ? PAINT_GOOD : PAINT_BAD;
 
 	for (const struct json *s = json_first(steps); t && s; s = json_next(s))
-		add_step(t, s);
+		add_step(t, s, with_at);
 	if (t && table_rows(t) > 0)
 		table_print(t, stdout);
+	if (is_allowed)
+		print_rewrite(answer);
 	printf("%s%s%s", paint_on(cli->colour, paint), is_allowed ? "allowed" : "dropped",
 	       paint_off(cli->colour, paint));
 	if (is_allowed) {

@@ -308,6 +308,23 @@ rm -f answers/requests
 run 0 "the agent's yes is a yes" explain --from 10.0.0.9 --to 10.0.1.10:443 -p tcp
 sent '"from":"10.0.0.9","from_port":0,"to":"10.0.1.10","to_port":443,"protocol":6,"tcp_flags":"S"' \
 	"the agent hears the question"
+far='{"verdict":"allow","reason":null,"aws_reason":null,"steps":[
+{"stage":"route","object":"nat_gateway/n","rule":"0.0.0.0/0","result":"allow"},
+{"stage":"nacl_ingress","object":"network_acl/edge","rule":100,"result":"allow","at":"nat_gateway/n"},
+{"stage":"nat","object":"nat_gateway/n","rule":null,"result":"allow"}],
+"rewrite":{"source":"203.0.113.20:40000","destination":null},"next_hop":{"device":"eth0","address":"203.0.113.1"},
+"target":null,"tracked":true}'
+echo "$far" | answer POST /v1/explain 200
+run 0 "a packet through a NAT gateway is explained" explain --from 10.0.1.10 --to 198.51.100.7:443 -p tcp
+same "where each rule stands, what becomes of the packet, and whereto it goes" <<'WANT'
+tcp [S] 10.0.1.10:40000 > 198.51.100.7:443
+STAGE         OBJECT                 RULE  RESULT  AT
+route         nat_gateway/n     0.0.0.0/0  allow   -
+nacl_ingress  network_acl/edge        100  allow   nat_gateway/n
+nat           nat_gateway/n             -  allow   -
+source becomes 203.0.113.20:40000
+allowed, handed to eth0 for 203.0.113.1, tracked
+WANT
 echo "$allow" | sed 's/allow/drop/; s/"reason":null/"reason":"SG_INGRESS"/' | answer POST /v1/explain 200
 run 1 "the agent's no is a no" explain --from 10.0.0.9 --to 10.0.1.10:443 -p tcp
 answer POST /v1/explain 400 <<'ANSWER'
