@@ -72,6 +72,10 @@ static void print_totals(const struct cli *cli, const struct json *s,
 	printf("of passed: %" PRIu64 " exempt, %" PRIu64
 	       " answered (ARP, neighbour discovery)\n",
 	       view_count(s, "exempt"), view_count(s, "answered"));
+	if (view_count(s, "told") > 0)
+		printf("of dropped: %" PRIu64
+		       " whose sender was told (ICMP error, reset)\n",
+		       view_count(s, "told"));
 	if (view_count(s, "events_lost") > 0)
 		printf("%" PRIu64 " events were lost by readers too slow\n",
 		       view_count(s, "events_lost"));
@@ -142,6 +146,24 @@ static void print_devices(const struct cli *cli, const struct json *s,
 	table_print(t, stdout);
 }
 
+/* What a gateway has besides flows; nothing where the agent is none. */
+static void print_gateway(const struct json *s)
+{
+	const struct json *hops = json_get(s, "neighbours"), *nat = json_get(s, "nat");
+	uint64_t n = view_count(hops, "entries"), sets = view_count(nat, "port_sets");
+
+	if (n)
+		printf("hops    %" PRIu64 " of %" PRIu64 " neighbours, %" PRIu64
+		       " resolved, %" PRIu64 " failed\n",
+		       n, view_count(hops, "max"), view_count(hops, "resolved"),
+		       view_count(hops, "failed"));
+	if (sets)
+		printf("nat     %" PRIu64 " of %" PRIu64 " busy destinations, %" PRIu64
+		       " ports taken towards them\n",
+		       sets, view_count(nat, "max_port_sets"),
+		       view_count(nat, "ports_taken"));
+}
+
 static void print_tables(const struct json *s)
 {
 	const struct json *flows = json_get(s, "flows"), *image = json_get(s, "image");
@@ -153,6 +175,7 @@ static void print_tables(const struct json *s)
 	       " established, %" PRIu64 " refused for want of room\n",
 	       n, max, max ? 100.0 * n / max : 0.0, view_count(flows, "established"),
 	       view_count(flows, "refused"));
+	print_gateway(s);
 	printf("image   %" PRIu64 " rules in %" PRIu64 " classifiers, %s\n",
 	       view_count(image, "rules"), view_count(image, "classifiers"),
 	       bytes_print(view_count(image, "bytes"), human));

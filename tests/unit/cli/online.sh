@@ -290,12 +290,16 @@ run 0 "drops alone are asked for" monitor --drops
 sent '^GET /v1/events?drops=1 ' "so that nothing else is sent"
 answer GET /v1/stats 200 <<'ANSWER'
 {"received":"9007199254740993","passed":100,"dropped":{"SG_INGRESS":20},"answered":2,"exempt":5,"passed_bytes":90000,
-"dropped_bytes":1200,"events_lost":0,"devices":[],"flows":{"max":65536,"connections":3},"image":{"rules":12},
+"dropped_bytes":1200,"events_lost":0,"told":7,"devices":[],"flows":{"max":65536,"connections":3},"image":{"rules":12},
+"neighbours":{"max":65532,"entries":12,"resolved":10,"failed":1},"nat":{"port_sets":1,"max_port_sets":256,"ports_taken":55000},
 "version":8,"epoch":12,"agent":"0.1","uptime":3600,"confirm_by":null}
 ANSWER
 run 0 "counters are printed" stats
 says out '^received  *9007199254740993 ' "to the last digit"
 says out '^SG_INGRESS  *20 ' "drops by reason"
+says out '^of dropped: 7 whose sender was told' "of how many the sender heard"
+says out '^hops    12 of 65532 neighbours, 10 resolved, 1 failed$' "how many neighbours are known"
+says out '^nat     1 of 256 busy destinations, 55000 ports taken towards them$' "and how busy NAT is"
 run 0 "and in JSON" stats --json
 json 'd["received"] == "9007199254740993"' "as the agent wrote them"
 
