@@ -76,6 +76,15 @@ static size_t count_rules(const struct model *m)
 	return n;
 }
 
+static size_t count_routes(const struct model *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_route_tables; i++)
+		n += m->route_tables[i].n_routes;
+	return n;
+}
+
 /* "3 subnets" */
 static void print_count(FILE *f, size_t n, const char *noun)
 {
@@ -98,6 +107,8 @@ static void print_summary(FILE *f, const struct checked *c, size_t n_files)
 	print_count(f, m->n_subnets, "subnet");
 	print_count(f, m->n_interfaces, "interface");
 	print_count(f, count_rules(m), "rule");
+	if (count_routes(m))
+		print_count(f, count_routes(m), "route");
 	if (warnings)
 		print_count(f, warnings, "warning");
 	fprintf(f, "image %s, flow tables %s\n", bytes_print(c->cost.image_bytes, image),
@@ -116,6 +127,7 @@ static struct json *checked_json(const struct checked *c)
 		json_set_number(j, "subnets", m->n_subnets);
 		json_set_number(j, "interfaces", m->n_interfaces);
 		json_set_number(j, "rules", count_rules(m));
+		json_set_number(j, "routes", count_routes(m));
 		json_set_number(j, "max_flows", m->settings.max_flows);
 		json_set_u64(j, "image_bytes", c->cost.image_bytes);
 		json_set_u64(j, "flow_table_bytes", c->cost.flow_bytes);
