@@ -42,13 +42,6 @@ HG_SIZE(struct nd, 32);
 #define ND_SOURCE_OPTION 1
 #define ND_TARGET_OPTION 2
 
-static __always_inline int frame_store(struct frame *f, __u32 off, const void *from,
-				       __u32 size)
-{
-	return f->is_xdp ? bpf_xdp_store_bytes(f->ctx, off, (void *)from, size)
-			 : bpf_skb_store_bytes(f->ctx, off, from, size, 0);
-}
-
 /* The instance of a port speaks. */
 static __always_inline void neighbour_learn(struct frame *f, const struct pkt *pkt,
 					    const struct hg_device *d)

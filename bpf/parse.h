@@ -32,6 +32,23 @@ static __always_inline void *frame_at(const struct frame *f, __u32 off, __u32 si
 	return PARSE_FITS(f, p, size) ? p : NULL;
 }
 
+/* Makes f->data valid again, after helpers have moved what it points to. */
+static __always_inline void frame_reload(struct frame *f)
+{
+	if (f->is_xdp)
+		return;
+	f->data = TARGET_DATA(f->ctx);
+	f->end = TARGET_END(f->ctx);
+}
+
+/* Writes any bytes of the frame; at a TC door, f->data is not valid after. */
+static __always_inline int frame_store(struct frame *f, __u32 off, const void *from,
+				       __u32 size)
+{
+	return f->is_xdp ? bpf_xdp_store_bytes(f->ctx, off, (void *)from, size)
+			 : bpf_skb_store_bytes(f->ctx, off, from, size, 0);
+}
+
 struct vlan_tag {
 	__be16 tci, protocol;
 };

@@ -38,12 +38,13 @@ struct rewrite_tail6 {
 };
 HG_SIZE(struct rewrite_tail6, 40);
 
-#define REWRITE_TAIL4  8U
-#define REWRITE_TAIL6  4U
-#define REWRITE_PORTS  4U /* at the end of a tail */
-#define REWRITE_TTL    4U /* size of a tail whose addresses stay */
-#define REWRITE_SIZE_4 sizeof(struct iphdr)
-#define REWRITE_SIZE_6 sizeof(struct ipv6hdr)
+#define REWRITE_TAIL4 8U
+#define REWRITE_TAIL6 4U
+#define REWRITE_PORTS 4U /* at the end of a tail */
+#define REWRITE_TTL   4U /* size of a tail whose addresses stay */
+#define REWRITE_ID    4U /* where it is in the ICMP header */
+
+#define REWRITE_CHECK_ICMP 2U
 
 /* What changes behind the IP header. */
 struct rewrite {
@@ -67,9 +68,9 @@ static __always_inline __u8 rewrite_check_at(__u32 family, __u8 protocol)
 	case IPPROTO_DCCP:
 		return 6;
 	case IPPROTO_ICMP:
-		return family == HG_FAMILY_4 ? 2 : 0;
+		return family == HG_FAMILY_4 ? REWRITE_CHECK_ICMP : 0;
 	case IPPROTO_ICMPV6:
-		return family == HG_FAMILY_6 ? 2 : 0;
+		return family == HG_FAMILY_6 ? REWRITE_CHECK_ICMP : 0;
 	default:
 		return 0;
 	}
@@ -92,30 +93,35 @@ static __always_inline __be16 rewrite_id(const struct hg_tuple *from,
 	return from->sport != to->sport ? to->sport : to->dport;
 }
 
-static __always_inline void rewrite_plan(const struct pkt *pkt, struct rewrite *w)
+/* 'room' is how much of layer 4 there is. */
+static __always_inline void rewrite_plan(const struct hg_tuple *from,
+					 const struct hg_tuple *to, __u32 room,
+					 struct rewrite *w)
 {
-	const struct hg_tuple *from = &pkt->tuple, *to = &pkt->to;
-	int is_changed = from->sport != to->sport || from->dport != to->dport;
 	__u8 protocol = from->protocol;
 
 	*w = (struct rewrite){ .ends = rewrite_sum_ends(from, to) };
-	if (pkt->frag == FRAG_LATER || pkt->frag == FRAG_ORPHAN)
+	if (room < sizeof(struct udphdr))
 		return;
 	w->check = rewrite_check_at(from->family, protocol);
-	if (w->check + 2U > pkt->room) /* UDP-Lite and DCCP: nobody has looked before */
-		w->check = 0;
 	w->may_lack = protocol == IPPROTO_UDP;
 	w->has_ends = protocol != IPPROTO_ICMP;
-	if (!is_changed)
-		return;
-	w->ports =
-		csum_swap(csum_swap(0, from->sport, to->sport), from->dport, to->dport);
-	w->has_ports = protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
-	w->has_id = !w->has_ports && w->check == 2;
-	w->id = rewrite_id(from, to);
+	if (from->sport != to->sport || from->dport != to->dport) {
+		w->ports = csum_swap(csum_swap(0, from->sport, to->sport), from->dport,
+				     to->dport);
+		w->has_ports = protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+		w->has_id = w->check == REWRITE_CHECK_ICMP;
+		w->id = rewrite_id(from, to);
+	}
+	if (w->check + 2U > room)
+		w->check = 0;
 }
 
-#define REWRITE_ID 4U /* where it is in the ICMP header */
+/* How much of layer 4 the frame has. */
+static __always_inline __u32 rewrite_room(const struct pkt *pkt)
+{
+	return pkt->frag == FRAG_LATER || pkt->frag == FRAG_ORPHAN ? 0 : pkt->room;
+}
 
 /* ---- XDP: in place ---- */
 
@@ -214,7 +220,7 @@ static __always_inline int rewrite_ipv4(struct frame *f, const struct pkt *pkt)
 	out.protocol = in->protocol;
 	sum = csum_swap(0, *(__u16 *)in, *(__u16 *)&out);
 	if (pkt->act & ACT_NAT) {
-		rewrite_plan(pkt, &w);
+		rewrite_plan(&pkt->tuple, &pkt->to, rewrite_room(pkt), &w);
 		sum += w.ends;
 		out.saddr = pkt->to.saddr.w[0];
 		out.daddr = pkt->to.daddr.w[0];
@@ -231,7 +237,7 @@ static __always_inline int rewrite_ipv4(struct frame *f, const struct pkt *pkt)
 		in->daddr = out.daddr;
 		return rewrite_l4_xdp(f, pkt, &w);
 	}
-	if (w.has_ports && pkt->l4 - pkt->l3 == REWRITE_SIZE_4)
+	if (w.has_ports && pkt->l4 - pkt->l3 == sizeof(struct iphdr))
 		size = sizeof(out);
 	r = rewrite_l4_skb(f, pkt, &w, w.has_ports && size != sizeof(out));
 	if (r)
@@ -256,7 +262,7 @@ static __always_inline int rewrite_ipv6(struct frame *f, const struct pkt *pkt)
 	out.nexthdr = in->nexthdr;
 	out.hop_limit = in->hop_limit - !!(pkt->act & ACT_TTL);
 	if (pkt->act & ACT_NAT) {
-		rewrite_plan(pkt, &w);
+		rewrite_plan(&pkt->tuple, &pkt->to, rewrite_room(pkt), &w);
 		out.saddr = pkt->to.saddr;
 		out.daddr = pkt->to.daddr;
 		out.sport = pkt->to.sport;
@@ -271,7 +277,7 @@ static __always_inline int rewrite_ipv6(struct frame *f, const struct pkt *pkt)
 		in->daddr = out.daddr;
 		return rewrite_l4_xdp(f, pkt, &w);
 	}
-	if (w.has_ports && pkt->l4 - pkt->l3 == REWRITE_SIZE_6)
+	if (w.has_ports && pkt->l4 - pkt->l3 == sizeof(struct ipv6hdr))
 		size = sizeof(out);
 	r = rewrite_l4_skb(f, pkt, &w, w.has_ports && size != sizeof(out));
 	if (r)

@@ -50,6 +50,9 @@ struct host_frame {
 	size_t size;
 };
 
+#define TARGET_DATA(frame) ((void *)((struct host_frame *)(frame))->data)
+#define TARGET_END(frame)  (TARGET_DATA(frame) + ((struct host_frame *)(frame))->size)
+
 static struct {
 	struct host_map maps[HOST_MAPS];
 	uint64_t ticks;

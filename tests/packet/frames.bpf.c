@@ -2,7 +2,7 @@
 
 /* Programs that do one thing to a frame, so that it can be looked at without rules: each reads the
  * question in 'ask', parses as the product does, and acts. */
-#include "rewrite.h"
+#include "quote.h"
 
 #include "frames.h"
 
@@ -91,5 +91,33 @@ int rewrite_xdp(struct xdp_md *xdp)
 	pkt = frames_enter(&f, &a);
 	if (pkt)
 		a->result = rewrite_frame(&f, pkt);
+	return XDP_PASS;
+}
+
+SEC("tc")
+int quote_tc(struct __sk_buff *skb)
+{
+	struct frames_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_skb(skb, &f);
+	pkt = frames_enter(&f, &a);
+	if (pkt)
+		a->result = quote_frame(&f, pkt, &a->quoted, &a->unquoted);
+	return 0;
+}
+
+SEC("xdp")
+int quote_xdp(struct xdp_md *xdp)
+{
+	struct frames_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_xdp(xdp, &f);
+	pkt = frames_enter(&f, &a);
+	if (pkt)
+		a->result = quote_frame(&f, pkt, &a->quoted, &a->unquoted);
 	return XDP_PASS;
 }

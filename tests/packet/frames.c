@@ -74,7 +74,19 @@ static struct hg_tuple tuple_of(const struct frame *f)
 }
 
 /* What a frame is besides its description. */
-enum { PLAIN, NO_CHECKSUM };
+enum { PLAIN, NO_CHECKSUM, NO_QUOTED_CHECKSUM };
+
+/* Takes the checksum out of a quoted UDP packet, and out of the error's own. */
+static void forget_quoted(uint8_t *l4, size_t ip)
+{
+	uint8_t *check = l4 + 8 + ip + 6;
+	uint16_t sum = ~(l4[2] << 8 | l4[3]), quoted = check[0] << 8 | check[1];
+
+	sum = frame_checksum((uint8_t[]){ ~quoted >> 8 & 255, ~quoted & 255 }, 2, sum);
+	l4[2] = sum >> 8;
+	l4[3] = sum & 255;
+	memset(check, 0, 2);
+}
 
 static size_t build(const struct frame *f, int how, uint8_t *buf)
 {
@@ -83,19 +95,19 @@ static size_t build(const struct frame *f, int how, uint8_t *buf)
 
 	if (how == NO_CHECKSUM)
 		memset(buf + at.l4 + 6, 0, 2);
+	if (how == NO_QUOTED_CHECKSUM)
+		forget_quoted(buf + at.l4, f->saddr.family == 6 ? 40 : 20);
 	return size;
 }
 
-static void expect(const struct frame *f, const struct frame *want, int how,
-		   const char *what)
+static void expect_at(struct bpf_program *const doors[2], const struct frame *f,
+		      const struct frame *want, int how, const char *what)
 {
-	struct bpf_program *const doors[] = { programs->progs.rewrite_tc,
-					      programs->progs.rewrite_xdp };
 	uint8_t before[FRAME_MAX], after[FRAME_MAX];
 	size_t size = build(f, how, before), want_size = build(want, how, after);
 
 	question.to = tuple_of(want);
-	for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
+	for (size_t i = 0; i < 2; i++) {
 		struct answer a = ask(doors[i], before, size);
 
 		if (a.ask.parsed || a.ask.result)
@@ -103,6 +115,15 @@ static void expect(const struct frame *f, const struct frame *want, int how,
 		is_frame(a.frame, a.ask.result ? 0 : a.size, after, want_size, "%s: %s",
 			 bpf_program__name(doors[i]), what);
 	}
+}
+
+static void expect(const struct frame *f, const struct frame *want, int how,
+		   const char *what)
+{
+	struct bpf_program *const doors[] = { programs->progs.rewrite_tc,
+					      programs->progs.rewrite_xdp };
+
+	expect_at(doors, f, want, how, what);
 }
 
 static void rewrite_each_way(const char *what, struct frame f, int how)
@@ -195,22 +216,29 @@ static void rewrite_fragments(int family)
 }
 
 /* A UDP checksum that comes out as 0 is sent as 0xffff; one of TCP is 0. */
+static void find_zero(struct frame *f)
+{
+	size_t where = f->protocol == 17 ? 6 : 16;
+	uint8_t zero = f->protocol == 17 ? 0xff : 0;
+	uint8_t buf[FRAME_MAX];
+	struct frame_at at;
+
+	for (f->sport = 1; f->sport; f->sport++) {
+		frame_build(f, buf, sizeof(buf), &at);
+		if (buf[at.l4 + where] == zero && buf[at.l4 + where + 1] == zero)
+			return;
+	}
+	bail("no port makes a checksum of 0");
+}
+
 static void rewrite_to_zero(int family, uint8_t protocol)
 {
 	const char *here = families[family].here, *there = families[family].there;
 	struct frame f = protocol == 17 ? frame_udp(here, 1000, there, 53)
 					: frame_tcp(here, 1000, there, 53, TCP_ACK);
 	struct frame want = f;
-	uint8_t buf[FRAME_MAX];
-	struct frame_at at;
-	size_t where = protocol == 17 ? 6 : 16;
-	uint8_t zero = protocol == 17 ? 0xff : 0;
 
-	for (want.sport = 1;; want.sport++) {
-		frame_build(&want, buf, sizeof(buf), &at);
-		if (buf[at.l4 + where] == zero && buf[at.l4 + where + 1] == zero)
-			break;
-	}
+	find_zero(&want);
 	question = (struct frames_ask){ .act = ACT_NAT };
 	expect(&f, &want, PLAIN,
 	       protocol == 17 ? "a UDP checksum of 0 is written as 0xffff"
@@ -256,6 +284,64 @@ static void rewrite_udplite(int family)
 	}
 }
 
+/* An error about 'asked', which was sent as 'sent'; the error comes back to the one who sent it and shall
+ * go to the one who asked. */
+static void quote(const char *what, const struct frame *sent, const struct frame *asked,
+		  size_t quote_size, int how)
+{
+	struct bpf_program *const doors[] = { programs->progs.quote_tc,
+					      programs->progs.quote_xdp };
+	bool is6 = sent->saddr.family == 6;
+	struct frame f = frame_error(is6 ? "2001:db8:99::1" : "192.0.2.99", sent);
+	struct frame want = f;
+	char name[128];
+
+	f.quote_size = want.quote_size = quote_size;
+	want.quote = asked;
+	want.daddr = asked->saddr;
+	question = (struct frames_ask){ .quoted = tuple_of(sent),
+					.unquoted = tuple_of(asked),
+					.act = ACT_NAT };
+	expect_at(doors, &f, &want, how, what);
+	/* As the error leaves a gateway whose inside has sent it; also what it quotes is changed by then. */
+	want.saddr = address(is6 ? "2001:db8:5::20" : "203.0.113.20");
+	want.ttl = 63;
+	question.act = ACT_NAT | ACT_TTL;
+	snprintf(name, sizeof(name), "%s, and the error's own source", what);
+	expect_at(doors, &f, &want, how, name);
+}
+
+static void quote_protocols(int family)
+{
+	const char *here = families[family].here, *there = families[family].there;
+	const char *public = family ? "2001:db8:5:6:7:8:9:a" : "203.0.113.20";
+	size_t ip = family ? 40 : 20;
+	struct frame asked = frame_tcp(here, 40000, there, 80, TCP_SYN), sent;
+	char what[64];
+
+#define QUOTE(text, size, how)                                                           \
+	(sent = asked, sent.saddr = address(public),                                     \
+	 sent.sport = asked.sport ? 61234 : 0, sent.icmp_id = asked.icmp_id ? 54321 : 0, \
+	 snprintf(what, sizeof(what), "%s %s", families[family].name, text),             \
+	 quote(what, &sent, &asked, size, how))
+	QUOTE("TCP, 8 bytes of it", ip + 8, PLAIN);
+	QUOTE("TCP up to its checksum", ip + 18, PLAIN);
+	QUOTE("TCP but for its checksum", ip + 16, PLAIN);
+	asked.payload = 333;
+	QUOTE("TCP, all of it", ip + 20 + 333, PLAIN);
+	asked = frame_udp(here, 5353, there, 53);
+	QUOTE("UDP", ip + 8, PLAIN);
+	QUOTE("UDP without checksum", ip + 8, NO_QUOTED_CHECKSUM);
+	find_zero(&asked);
+	QUOTE("UDP whose checksum becomes 0xffff", ip + 8, PLAIN);
+	asked.options = 8;
+	QUOTE("UDP behind options", ip + (family ? 0 : 8) + 24, PLAIN);
+	asked = frame_echo(here, there, 77);
+	QUOTE("ping", ip + 8, PLAIN);
+	asked = frame_other(here, there, 47);
+	QUOTE("GRE", ip + 8, PLAIN);
+}
+
 int main(void)
 {
 	programs = frames_bpf__open_and_load();
@@ -267,6 +353,7 @@ int main(void)
 		rewrite_to_zero(family, 17);
 		rewrite_to_zero(family, 6);
 		rewrite_udplite(family);
+		quote_protocols(family);
 	}
 	frames_bpf__destroy(programs);
 	return done();

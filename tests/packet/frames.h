@@ -9,10 +9,10 @@
 #include <hg/event.h>
 
 struct frames_ask {
-	struct hg_tuple to; /* as the packet goes out */
-	struct hg_tuple quoted,
-		unquote; /* of an ICMP error: what it is about, and what that becomes */
-	struct hg_addr source; /* of replies */
+	struct hg_tuple to;       /* as the packet goes out */
+	struct hg_tuple quoted;   /* of an ICMP error: what it is about */
+	struct hg_tuple unquoted; /* and what that becomes */
+	struct hg_addr source;    /* of replies */
 	__u32 act, reply, told_mtu;
 	__u32 zero;
 	/* the answer */
