@@ -290,8 +290,13 @@ void rules_check(struct reader *r)
 	nacls_check(r);
 	groups_check(r);
 	interfaces_check(r);
+	devices_check(r);
 	references_default(r);
+	route_tables_check(r);
+	gateways_check(r);
 	elastic_ips_check(r);
+	nat_gateways_check(r);
+	peerings_check(r);
 	routed_mark(r);
 	settings_default(r);
 }

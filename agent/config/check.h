@@ -14,15 +14,27 @@
 void rules_check(struct reader *r);
 
 /* Each noun's own part, in its file. */
-void vpcs_check(struct reader *r);        /* CIDRs of a VPC do not overlap */
-void subnets_check(struct reader *r);     /* inside their VPC, not over each other */
-void nacls_check(struct reader *r);       /* rules in order, numbers once */
-void groups_check(struct reader *r);      /* no rule twice */
-void interfaces_check(struct reader *r);  /* addresses and devices */
-void elastic_ips_check(struct reader *r); /* one use each */
-void settings_default(struct reader *r);  /* the default list of exempt traffic */
+void vpcs_check(struct reader *r);         /* CIDRs of a VPC do not overlap */
+void subnets_check(struct reader *r);      /* inside their VPC, not over each other */
+void nacls_check(struct reader *r);        /* rules in order, numbers once */
+void groups_check(struct reader *r);       /* no rule twice */
+void interfaces_check(struct reader *r);   /* addresses and devices */
+void devices_check(struct reader *r);      /* one role each */
+void route_tables_check(struct reader *r); /* destinations and targets that fit */
+void gateways_check(struct reader *r);     /* one of a kind a VPC */
+void elastic_ips_check(struct reader *r);  /* one use each */
+void nat_gateways_check(struct reader *r); /* addresses and forwards */
+void peerings_check(struct reader *r);     /* two VPCs that do not overlap, once */
+void settings_default(struct reader *r);   /* the default list of exempt traffic */
 
 /* What nobody can be called: such a source is malformed, such a destination no one's. */
 bool addr_is_special(const struct addr *a);
 /* Which role of the subnet's an address has; NULL: none. In IPv6 there is only the router. */
 const char *addr_role(const struct cidr *c, const struct addr *a);
+/* -1 without. */
+int internet_gateway_find(const struct model *m, int vpc);
+/* A group stands once in a list. */
+void groups_check_once(struct reader *r, const int *groups, size_t n_groups,
+		       struct at at);
+/* IPv6 CIDRs of those of 'is_there' do not overlap, because they meet at 'device'. */
+void vpcs_check_apart(struct reader *r, const bool *is_there, const char *device);

@@ -58,3 +58,55 @@ const struct field gateway_fields[] = {
 		  "default route by that device, or else the destination itself." },
 	{},
 };
+
+/* ---- the check ---- */
+
+static void once_check(struct reader *r, enum noun noun, const struct gateway *gateways,
+		       size_t n)
+{
+	_cleanup_free_ const struct gateway **of =
+		calloc(r->model->n_vpcs + 1, sizeof(const struct gateway *));
+
+	if (!of) {
+		r->is_short = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int vpc = gateways[i].vpc;
+
+		if (vpc < 0)
+			continue;
+		if (of[vpc])
+			complain(r, r->slots[noun].items[i].at,
+				 "the VPC has the %s \"%s\" already", nouns[noun].title,
+				 of[vpc]->name);
+		else
+			of[vpc] = &gateways[i];
+	}
+}
+
+int internet_gateway_find(const struct model *m, int vpc)
+{
+	for (size_t i = 0; i < m->n_internet_gateways; i++)
+		if (m->internet_gateways[i].vpc == vpc)
+			return (int)i;
+	return -1;
+}
+
+void gateways_check(struct reader *r)
+{
+	const struct model *m = r->model;
+
+	once_check(r, NOUN_INTERNET_GATEWAY, m->internet_gateways,
+		   m->n_internet_gateways);
+	once_check(r, NOUN_EGRESS_ONLY_GATEWAY, m->egress_only_gateways,
+		   m->n_egress_only_gateways);
+	for (size_t i = 0; i < m->n_egress_only_gateways; i++)
+		if (m->egress_only_gateways[i].next_hop[0].family != 0)
+			warn(r,
+			     at_get(r->slots[NOUN_EGRESS_ONLY_GATEWAY].items[i].at,
+				    "next_hop"),
+			     "an egress-only gateway carries IPv6: its next hop in IPv4 "
+			     "is "
+			     "not used");
+}

@@ -178,16 +178,16 @@ static void addresses_check(struct reader *r, const struct interface *i, int ind
 	}
 }
 
-static void groups_check_once(struct reader *r, const struct interface *i, struct at at)
+void groups_check_once(struct reader *r, const int *groups, size_t n_groups, struct at at)
 {
-	struct at groups = at_get(at, "security_groups");
+	struct at list = at_get(at, "security_groups");
 
-	for (size_t k = 1; k < i->n_groups; k++)
+	for (size_t k = 1; k < n_groups; k++)
 		for (size_t n = 0; n < k; n++)
-			if (i->groups[k] >= 0 && i->groups[k] == i->groups[n])
-				complain(r, at_nth(groups, k),
+			if (groups[k] >= 0 && groups[k] == groups[n])
+				complain(r, at_nth(list, k),
 					 "security group \"%s\" stands here twice",
-					 r->slots[NOUN_GROUP].items[i->groups[k]].name);
+					 r->slots[NOUN_GROUP].items[groups[k]].name);
 }
 
 static void interface_check(struct reader *r, const struct interface *i, int index)
@@ -209,42 +209,7 @@ static void interface_check(struct reader *r, const struct interface *i, int ind
 			 "\"addresses\" is missing: only with \"attach\": \"local\" may "
 			 "it be");
 	addresses_check(r, i, index);
-	groups_check_once(r, i, at);
-}
-
-static int compare_devices(const void *pa, const void *pb)
-{
-	const struct interface *a = *(const struct interface *const *)pa,
-			       *b = *(const struct interface *const *)pb;
-	int r = strcmp(a->device, b->device);
-
-	return r != 0 ? r : (a > b) - (a < b);
-}
-
-static void devices_check(struct reader *r)
-{
-	_cleanup_free_ const struct interface **named = NULL;
-	const struct model *m = r->model;
-	size_t n = 0;
-
-	named = calloc(m->n_interfaces + 1, sizeof(*named));
-	if (!named) {
-		r->is_short = true;
-		return;
-	}
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		if (m->interfaces[i].device)
-			named[n++] = &m->interfaces[i];
-	qsort(named, n, sizeof(*named), compare_devices);
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(named[i]->device, named[i - 1]->device) == 0)
-			complain(r,
-				 at_get(r->slots[NOUN_INTERFACE]
-						.items[named[i] - m->interfaces]
-						.at,
-					"device"),
-				 "device \"%s\" is that of interface \"%s\" already",
-				 named[i]->device, named[i - 1]->name);
+	groups_check_once(r, i->groups, i->n_groups, at);
 }
 
 void interfaces_check(struct reader *r)
@@ -252,5 +217,4 @@ void interfaces_check(struct reader *r)
 	for (size_t i = 0; i < r->model->n_interfaces; i++)
 		interface_check(r, &r->model->interfaces[i], (int)i);
 	uses_check(r);
-	devices_check(r);
 }

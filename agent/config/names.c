@@ -271,15 +271,29 @@ int *vpc_at(const struct reader *r, enum noun noun, size_t i)
 	return (int *)(void *)(array + i * nouns[noun].size + nouns[noun].vpc_offset);
 }
 
-static bool is_peered(const struct model *m, int a, int b)
+/* Groups are named by the hundred thousand, and 4096 peerings are too many to look at. */
+static bool is_peered(struct reader *r, int a, int b)
 {
-	for (size_t i = 0; i < m->n_peerings; i++) {
-		const int *vpcs = m->peerings[i].vpcs;
+	const struct model *m = r->model;
 
-		if ((vpcs[0] == a && vpcs[1] == b) || (vpcs[0] == b && vpcs[1] == a))
+	if (!r->is_peered) {
+		r->is_peered = calloc(m->n_vpcs * m->n_vpcs, sizeof(bool));
+		if (!r->is_peered) {
+			r->is_short = true;
 			return true;
+		}
+		for (size_t i = 0; i < m->n_peerings; i++) {
+			const int *vpcs = m->peerings[i].vpcs;
+
+			if (vpcs[0] < 0 || vpcs[1] < 0)
+				continue;
+			r->is_peered[(size_t)vpcs[0] * m->n_vpcs + (size_t)vpcs[1]] =
+				true;
+			r->is_peered[(size_t)vpcs[1] * m->n_vpcs + (size_t)vpcs[0]] =
+				true;
+		}
 	}
-	return false;
+	return r->is_peered[(size_t)a * m->n_vpcs + (size_t)b];
 }
 
 /* The target is of another VPC. */
@@ -295,7 +309,7 @@ static bool link_crosses(struct reader *r, const struct link *link, int vpc, int
 			 nouns[link->noun].title, buf, other, own);
 		return false;
 	}
-	if (is_peered(r->model, vpc, theirs))
+	if (is_peered(r, vpc, theirs))
 		return true;
 	warn(r, link->at,
 	     "a stale reference, which matches nothing: security group %s is in VPC "

@@ -111,3 +111,205 @@ const struct field nat_gateway_fields[] = {
 	  .help = "Of an instance: ports that are let in, and to where." },
 	{},
 };
+
+/* ---- the check ---- */
+
+static struct at nat_at(const struct reader *r, const struct nat_gateway *n)
+{
+	return r->slots[NOUN_NAT_GATEWAY].items[n - r->model->nat_gateways].at;
+}
+
+static void private_check(struct reader *r, const struct nat_gateway *n)
+{
+	const struct subnet *s = n->subnet >= 0 ? &r->model->subnets[n->subnet] : NULL;
+	struct at at = at_get(nat_at(r, n), "private_address");
+	const struct addr *a = &n->private_address;
+	char addr[ADDR_TEXT], cidr[CIDR_TEXT];
+	const struct cidr *c = NULL;
+
+	if (a->family == 0)
+		return;
+	addr_print(a, addr);
+	if (a->family != 4) {
+		complain(r, at, "%s is no IPv4 address", addr);
+		return;
+	}
+	for (size_t k = 0; s && k < s->n_cidrs; k++)
+		if (cidr_contains(&s->cidrs[k], a))
+			c = &s->cidrs[k];
+	if (s && !c)
+		complain(r, at, "%s is not inside a CIDR of subnet \"%s\"", addr,
+			 s->name);
+	else if (c && addr_role(c, a))
+		complain(r, at, "%s is reserved in %s: %s", addr, cidr_print(c, cidr),
+			 addr_role(c, a));
+}
+
+/* A private address in use: by an interface ('nat' is NULL), or by a NAT gateway. */
+struct use {
+	const struct addr *addr;
+	int vpc;
+	const struct nat_gateway *nat;
+	const char *name;
+};
+
+static int compare_same(const struct use *a, const struct use *b)
+{
+	int r = (a->vpc > b->vpc) - (a->vpc < b->vpc);
+
+	return r != 0 ? r : addr_compare(a->addr, b->addr);
+}
+
+static int compare_uses(const void *pa, const void *pb)
+{
+	const struct use *a = pa, *b = pb;
+	int r = compare_same(a, b);
+
+	/* NULL, that is an interface, comes first. */
+	return r != 0 ? r
+		      : ((uintptr_t)a->nat > (uintptr_t)b->nat) -
+				((uintptr_t)a->nat < (uintptr_t)b->nat);
+}
+
+static void uses_check(struct reader *r)
+{
+	const struct model *m = r->model;
+	_cleanup_free_ struct use *uses = NULL;
+	char buf[ADDR_TEXT];
+	size_t n = m->n_nat_gateways;
+
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		n += m->interfaces[i].n_addresses;
+	uses = calloc(n + 1, sizeof(*uses));
+	if (!uses) {
+		r->is_short = true;
+		return;
+	}
+	n = 0;
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		for (size_t k = 0; k < m->interfaces[i].n_addresses; k++)
+			uses[n++] = (struct use){ &m->interfaces[i].addresses[k],
+						  m->interfaces[i].vpc, NULL,
+						  m->interfaces[i].name };
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		uses[n++] = (struct use){ &m->nat_gateways[i].private_address,
+					  m->nat_gateways[i].vpc, &m->nat_gateways[i],
+					  m->nat_gateways[i].name };
+	qsort(uses, n, sizeof(*uses), compare_uses);
+	for (size_t i = 1; i < n && !reader_is_full(r); i++)
+		if (uses[i].nat && uses[i].vpc >= 0 && uses[i].addr->family != 0 &&
+		    compare_same(&uses[i], &uses[i - 1]) == 0)
+			complain(r, at_get(nat_at(r, uses[i].nat), "private_address"),
+				 "%s is an address of %s \"%s\" already",
+				 addr_print(uses[i].addr, buf),
+				 uses[i - 1].nat ? "NAT gateway" : "interface",
+				 uses[i - 1].name);
+}
+
+/* A list has 64 at most, so each is compared with each. */
+static void forwards_check(struct reader *r, const struct nat_gateway *n)
+{
+	const struct vpc *vpc = n->vpc >= 0 ? &r->model->vpcs[n->vpc] : NULL;
+	struct at list = at_get(nat_at(r, n), "forwards");
+	char buf[ADDR_TEXT];
+
+	for (size_t i = 0; i < n->n_forwards; i++) {
+		const struct nat_forward *f = &n->forwards[i];
+		bool is_inside = !vpc || vpc->n_cidrs == 0 || f->to.family == 0;
+
+		for (size_t k = 0; k < i; k++)
+			if (f->port > 0 && f->protocol == n->forwards[k].protocol &&
+			    f->port == n->forwards[k].port)
+				complain(r, at_nth(list, i),
+					 "port %u of %s is forwarded by element %zu "
+					 "already",
+					 f->port,
+					 f->protocol == PROTOCOL_TCP ? "TCP" : "UDP", k);
+		for (size_t k = 0; !is_inside && k < vpc->n_cidrs; k++)
+			is_inside = cidr_contains(&vpc->cidrs[k], &f->to);
+		if (!is_inside)
+			complain(r, at_get(at_nth(list, i), "to"),
+				 "%s is not inside a CIDR of VPC \"%s\"",
+				 addr_print(&f->to, buf), vpc->name);
+	}
+}
+
+static void mode_check(struct reader *r, const struct nat_gateway *n)
+{
+	static const char *const keys[] = { "security_groups", "forwards" };
+	struct at at = nat_at(r, n), mode = at_get(at, "mode");
+
+	/* A mode that could not be read may have been meant to be that one. */
+	if (n->is_instance ||
+	    (mode.json && (!json_is_string(mode.json) ||
+			   strcmp(json_string(mode.json), "gateway") != 0)))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (json_get(at.json, keys[i]))
+			complain(r, at_get(at, keys[i]),
+				 "\"%s\" wants \"mode\": \"instance\" beside it",
+				 keys[i]);
+}
+
+/* Public addresses are the internet gateway's to translate. */
+static void public_check(struct reader *r, const struct nat_gateway *n)
+{
+	const struct model *m = r->model;
+	struct at list = at_get(nat_at(r, n), "elastic_ips");
+	int table = n->subnet >= 0 ? m->subnets[n->subnet].route_table : LINK_ABSENT;
+	bool has_route = false;
+
+	if (n->n_elastic_ips == 0 || n->vpc < 0)
+		return;
+	if (internet_gateway_find(m, n->vpc) < 0) {
+		complain(r, list, "VPC \"%s\" has no internet gateway",
+			 m->vpcs[n->vpc].name);
+		return;
+	}
+	for (size_t k = 0; table >= 0 && k < m->route_tables[table].n_routes; k++)
+		has_route |=
+			m->route_tables[table].routes[k].kind == ROUTE_INTERNET_GATEWAY;
+	if (table >= 0 && !has_route)
+		warn(r, list,
+		     "route table \"%s\" of subnet \"%s\" has no route to an internet "
+		     "gateway",
+		     m->route_tables[table].name, m->subnets[n->subnet].name);
+}
+
+/* The subnet that it stands in is not served. */
+static void loop_warn(struct reader *r, const struct nat_gateway *n)
+{
+	const struct model *m = r->model;
+	int table = n->subnet >= 0 ? m->subnets[n->subnet].route_table : LINK_ABSENT;
+
+	for (size_t k = 0; table >= 0 && k < m->route_tables[table].n_routes; k++) {
+		const struct route *route = &m->route_tables[table].routes[k];
+
+		if (route->kind != ROUTE_NAT_GATEWAY ||
+		    route->target != (int)(n - m->nat_gateways))
+			continue;
+		warn(r, at_get(nat_at(r, n), "subnet"),
+		     "route table \"%s\" of its own subnet leads to it, which serves "
+		     "other "
+		     "subnets only",
+		     m->route_tables[table].name);
+		return;
+	}
+}
+
+void nat_gateways_check(struct reader *r)
+{
+	const struct model *m = r->model;
+
+	for (size_t i = 0; i < m->n_nat_gateways && !reader_is_full(r); i++) {
+		const struct nat_gateway *n = &m->nat_gateways[i];
+
+		private_check(r, n);
+		mode_check(r, n);
+		forwards_check(r, n);
+		groups_check_once(r, n->groups, n->n_groups, nat_at(r, n));
+		public_check(r, n);
+		loop_warn(r, n);
+	}
+	uses_check(r);
+}

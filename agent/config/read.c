@@ -284,6 +284,7 @@ static void reader_done(struct reader *r)
 	for (unsigned noun = 0; noun < NOUNS; noun++)
 		vec_done(&r->slots[noun]);
 	vec_done(&r->links);
+	free(r->is_peered);
 	arena_free(r->arena);
 }
 

@@ -79,6 +79,7 @@ struct reader {
 	struct at settings; /* json is NULL without */
 	const int *vpc;     /* of the object in hand */
 	size_t n_suggested; /* by name_suggest() */
+	bool *is_peered;    /* by VPC and VPC; NULL until it is asked for */
 	bool is_short;      /* of memory */
 };
 

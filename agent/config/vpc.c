@@ -126,11 +126,55 @@ void vpcs_check(struct reader *r)
 	overlaps_check(r, NOUN_VPC, pieces, n);
 }
 
+/* Of the CIDRs that contain another, the last one is remembered, as above. */
+void vpcs_check_apart(struct reader *r, const bool *is_there, const char *device)
+{
+	const struct model *m = r->model;
+	_cleanup_free_ struct piece *pieces = NULL;
+	const struct piece *outer = NULL;
+	char a[CIDR_TEXT], b[CIDR_TEXT];
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_vpcs; i++)
+		n += is_there[i] ? m->vpcs[i].n_cidrs : 0;
+	pieces = calloc(n + 1, sizeof(*pieces));
+	if (!pieces) {
+		r->is_short = true;
+		return;
+	}
+	n = 0;
+	for (size_t i = 0; i < m->n_vpcs; i++)
+		if (is_there[i])
+			n = pieces_put(pieces, n, m->vpcs[i].cidrs, m->vpcs[i].n_cidrs, 0,
+				       (int)i);
+	qsort(pieces, n, sizeof(*pieces), compare_pieces);
+	for (size_t i = 0; i < n && !reader_is_full(r); i++) {
+		const struct piece *p = &pieces[i];
+
+		if (p->cidr->addr.family != 6)
+			continue;
+		if (!outer || !cidr_overlaps(outer->cidr, p->cidr))
+			outer = p;
+		else if (outer->object != p->object)
+			complain(r,
+				 at_nth(at_get(r->slots[NOUN_VPC].items[p->object].at,
+					       "cidrs"),
+					p->index),
+				 "%s overlaps %s of VPC \"%s\", and IPv6 of both is met "
+				 "at "
+				 "device \"%s\"",
+				 cidr_print(p->cidr, a), cidr_print(outer->cidr, b),
+				 m->vpcs[outer->object].name, device);
+	}
+}
+
 static void subnet_check(struct reader *r, const struct subnet *s, struct at at)
 {
 	const struct vpc *vpc = s->vpc >= 0 ? &r->model->vpcs[s->vpc] : NULL;
 	char buf[CIDR_TEXT];
 
+	if (json_get(at.json, "hook") && !json_get(at.json, "device"))
+		complain(r, at_get(at, "hook"), "\"hook\" wants a \"device\" beside it");
 	for (size_t k = 0; k < s->n_cidrs && !reader_is_full(r); k++) {
 		const struct cidr *c = &s->cidrs[k];
 		bool is_inside = !vpc || vpc->n_cidrs == 0 || c->addr.family == 0;

@@ -257,7 +257,8 @@ static void group_warn(const struct model *m, const struct group *g, int d,
 /* ---- objects that nobody names ---- */
 
 struct used {
-	bool *lists, *groups, *nacls, *subnets;
+	bool *lists, *groups, *nacls, *subnets, *tables;
+	bool *targets[ROUTE_INTERFACE]; /* of routes, by kind; the last is no matter */
 };
 
 static void used_done(struct used *u)
@@ -266,11 +267,32 @@ static void used_done(struct used *u)
 	free(u->groups);
 	free(u->nacls);
 	free(u->subnets);
+	free(u->tables);
+	for (size_t i = 0; i < ARRAY_SIZE(u->targets); i++)
+		free(u->targets[i]);
+}
+
+static int compare_name(const void *name, const void *group)
+{
+	return strcmp(name, ((const struct group *)group)->name);
+}
+
+/* A stale reference names its group all the same. */
+static void stale_use(struct used *u, const struct model *m, const struct peer *p)
+{
+	const struct group *g =
+		bsearch(p->stale, m->groups, m->n_groups, sizeof(*g), compare_name);
+
+	if (g)
+		u->groups[g - m->groups] = true;
 }
 
 /* A group that only its own rules name is named by nobody; 'self' is -1 elsewhere. */
-static void peer_use(struct used *u, const struct peer *p, int self)
+static void peer_use(struct used *u, const struct model *m, const struct peer *p,
+		     int self)
 {
+	if (p->stale)
+		stale_use(u, m, p);
 	if (p->kind == PEER_PREFIX_LIST)
 		u->lists[p->index] = true;
 	else if (p->kind == PEER_GROUP && p->index >= 0 && p->index != self)
@@ -282,18 +304,41 @@ static void rules_use(struct used *u, const struct model *m)
 	for (int d = 0; d < 2; d++) {
 		for (size_t i = 0; i < m->n_nacls; i++)
 			for (size_t k = 0; k < m->nacls[i].n_rules[d]; k++) {
-				peer_use(u, &m->nacls[i].rules[d][k].cidr, -1);
+				peer_use(u, m, &m->nacls[i].rules[d][k].cidr, -1);
 				if (m->nacls[i].rules[d][k].has_peer_cidr)
-					peer_use(u, &m->nacls[i].rules[d][k].peer_cidr,
+					peer_use(u, m, &m->nacls[i].rules[d][k].peer_cidr,
 						 -1);
 			}
 		for (size_t i = 0; i < m->n_groups; i++)
 			for (size_t k = 0; k < m->groups[i].n_rules[d]; k++)
 				for (size_t n = 0; n < m->groups[i].rules[d][k].n_peers;
 				     n++)
-					peer_use(u, &m->groups[i].rules[d][k].peers[n],
+					peer_use(u, m, &m->groups[i].rules[d][k].peers[n],
 						 (int)i);
 	}
+}
+
+static void routes_use(struct used *u, const struct model *m)
+{
+	for (size_t i = 0; i < m->n_route_tables; i++) {
+		const struct route_table *t = &m->route_tables[i];
+
+		u->tables[i] |= t->is_main;
+		for (size_t k = 0; k < t->n_routes; k++) {
+			const struct route *route = &t->routes[k];
+
+			if (route->prefix_list >= 0)
+				u->lists[route->prefix_list] = true;
+			if (route->target >= 0 && route->kind < ROUTE_INTERFACE)
+				u->targets[route->kind][route->target] = true;
+		}
+	}
+	for (size_t i = 0; i < m->n_subnets; i++)
+		if (m->subnets[i].route_table >= 0)
+			u->tables[m->subnets[i].route_table] = true;
+	/* What is forwarded needs no route. */
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		u->targets[ROUTE_NAT_GATEWAY][i] |= m->nat_gateways[i].n_forwards > 0;
 }
 
 static void objects_use(struct used *u, const struct model *m)
@@ -323,19 +368,78 @@ static void objects_use(struct used *u, const struct model *m)
 	}
 }
 
-static void unused_warn(const struct model *m, struct diag *diag)
+/* Objects of a noun that no route leads to. */
+static void targets_warn(const struct model *m, enum noun noun, const bool *is_used,
+			 struct diag *diag)
 {
-	_cleanup_(used_done) struct used u = {
+	const struct noun_table *t = &nouns[noun];
+	const char *array = *(const char *const *)((const char *)m + t->array_offset);
+	size_t n = *(const size_t *)(const void *)((const char *)m + t->n_offset);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct head *head = (const void *)(array + i * t->size);
+
+		if (!is_used[i])
+			warn_where(diag, &head->where, "no route leads to %s \"%s\"",
+				   t->title, head->name);
+	}
+}
+
+static void routing_warn(const struct model *m, const struct used *u, struct diag *diag)
+{
+	for (size_t i = 0; i < m->n_route_tables; i++)
+		if (!u->tables[i])
+			warn_where(diag, &m->route_tables[i].where,
+				   "route table \"%s\" is that of no subnet",
+				   m->route_tables[i].name);
+	targets_warn(m, NOUN_INTERNET_GATEWAY, u->targets[ROUTE_INTERNET_GATEWAY], diag);
+	targets_warn(m, NOUN_NAT_GATEWAY, u->targets[ROUTE_NAT_GATEWAY], diag);
+	targets_warn(m, NOUN_EGRESS_ONLY_GATEWAY, u->targets[ROUTE_EGRESS_ONLY_GATEWAY],
+		     diag);
+	targets_warn(m, NOUN_PEERING, u->targets[ROUTE_PEERING], diag);
+	for (size_t i = 0; i < m->n_elastic_ips; i++)
+		if (m->elastic_ips[i].interface < 0 && m->elastic_ips[i].nat_gateway < 0)
+			warn_where(diag, &m->elastic_ips[i].where,
+				   "elastic IP \"%s\" is that of no interface and no NAT "
+				   "gateway",
+				   m->elastic_ips[i].name);
+}
+
+static bool used_init(struct used *u, const struct model *m)
+{
+	const size_t sizes[] = {
+		[ROUTE_INTERNET_GATEWAY] = m->n_internet_gateways,
+		[ROUTE_NAT_GATEWAY] = m->n_nat_gateways,
+		[ROUTE_EGRESS_ONLY_GATEWAY] = m->n_egress_only_gateways,
+		[ROUTE_PEERING] = m->n_peerings,
+	};
+	bool is_enough;
+
+	*u = (struct used){
 		.lists = calloc(m->n_prefix_lists + 1, sizeof(bool)),
 		.groups = calloc(m->n_groups + 1, sizeof(bool)),
 		.nacls = calloc(m->n_nacls + 1, sizeof(bool)),
 		.subnets = calloc(m->n_subnets + 1, sizeof(bool)),
+		.tables = calloc(m->n_route_tables + 1, sizeof(bool)),
 	};
+	is_enough = u->lists && u->groups && u->nacls && u->subnets && u->tables;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u->targets[i] = calloc(sizes[i] + 1, sizeof(bool));
+		is_enough &= u->targets[i] != NULL;
+	}
+	return is_enough;
+}
 
-	if (!u.lists || !u.groups || !u.nacls || !u.subnets)
+static void unused_warn(const struct model *m, struct diag *diag)
+{
+	_cleanup_(used_done) struct used u = {};
+
+	if (!used_init(&u, m))
 		return;
 	rules_use(&u, m);
 	objects_use(&u, m);
+	routes_use(&u, m);
+	routing_warn(m, &u, diag);
 	for (size_t i = 0; i < m->n_prefix_lists; i++)
 		if (!u.lists[i])
 			warn_where(diag, &m->prefix_lists[i].where,
