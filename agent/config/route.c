@@ -398,7 +398,7 @@ static int compare_routes(const struct route *a, const struct route *b)
 {
 	int r = (a->prefix_list > b->prefix_list) - (a->prefix_list < b->prefix_list);
 
-	return r == 0 && a->prefix_list < 0 ? cidr_compare(&a->to, &b->to) : r;
+	return r != 0 ? r : cidr_compare(&a->to, &b->to);
 }
 
 static int compare_places(const void *pa, const void *pb)
