@@ -15,8 +15,9 @@ struct scratch {
 	struct ends ends;
 	__u32 tracks; /* HG_FLOW_TRACK_* of the ends that would keep state */
 	struct flow_work work;
-	struct hg_tuple back; /* the tuple of the other direction */
-	struct pkt quoted;    /* what an ICMP error is about */
+	struct hg_tuple back;   /* the tuple of the other direction */
+	struct pkt quoted;      /* what an ICMP error is about */
+	struct hg_tuple answer; /* of a packet behind NAT, but for its dport */
 };
 
 struct {
