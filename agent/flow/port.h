@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* port: the agent's part in the sets of taken NAT ports.
+ *
+ * Shape    'sets' is the agent's mapping of hg_ports: HG_PORT_SETS of include/hg/port.h.
+ * Units    'now' and 'patience' are ticks as packets see them.
+ * Owner    Packets use the sets at the same time. Only the agent takes one away.
+ * Errors   None.
+ */
+#include <stdint.h>
+
+#include <hg/port.h>
+
+/* The entry with this key, an answer's, was freed. */
+void port_give(struct hg_port_set *sets, const struct hg_key4 *answer);
+/* Takes away sets whose destination is not busy any more, so that others may be: less than an
+ * eighth of the ports is taken; or not all are known, and nobody has asked for one for
+ * 'patience'. Returns how many sets stay. */
+unsigned port_sweep(struct hg_port_set *sets, uint32_t now, uint32_t patience);
