@@ -23,22 +23,6 @@ write_rules() { # HOOK
 	JSON
 }
 
-head -c $((64 << 20)) /dev/urandom >"$WORK/piece"
-stream() { for ((i = 0; i < $1; i++)); do cat "$WORK/piece"; done; }
-declare -A SUMS=([4]=$(stream 4 | sha256sum) [16]=$(stream 16 | sha256sum))
-
-transfer() { # PIECES FROM TO ADDRESS PORT [SOURCE]
-	local receiver start=${EPOCHREALTIME/./}
-	nsenter --net="$(ns_of "$3")" -- socat -u -b262144 "TCP6-LISTEN:$5,ipv6only=0,reuseaddr" - 2>"$WORK/receive.log" | sha256sum >"$WORK/sum" &
-	receiver=$!
-	within 5 is_served tcp "$3" "$5" || return 1
-	stream "$1" | at "$2" timeout 50 socat -u -b262144 - "$(endpoint TCP "$4" "$5"),connect-timeout=5$(bind_of "${6:-}")" || return 1
-	wait "$receiver"
-	diag "$(($1 * 64 * 8 * 1000000 / (${EPOCHREALTIME/./} - start))) Mbit/s, checksums included" >&3
-	[[ $(cat "$WORK/sum") == "${SUMS[$1]}" ]] || { echo "the bytes differ" && return 1; }
-}
-exec 3>&1
-
 established() { # SERVER-PORT: as the flow table has it
 	hg --json flows | jq -e --argjson port "$1" 'map(select(.destination_port == $port)) | length == 1 and .[0].bytes > 1073741824' >"$WORK/flow"
 }

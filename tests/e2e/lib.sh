@@ -107,6 +107,18 @@ apply() { hg apply "$RULES"; }
 edit() { # JQ-EXPRESSION...: changes $RULES
 	jq "$@" "$RULES" >"$RULES.edited" && mv "$RULES.edited" "$RULES"
 }
+gateway_rules() { # [JQ-EXPRESSION]: $RULES is the gateway of gateway.json, changed
+	jq "${1:-.}" "$ROOT/tests/e2e/gateway.json" >"$RULES"
+}
+# The internet sends what is for these to the gateway, whether or not that answers ARP for them.
+force_in() { # ADDRESS...
+	local address mac
+	mac=$(at host ip -j link show dev uplink | jq -r '.[0].address')
+	for address in "$@"; do
+		at internet ip route replace "$address" dev up src 198.51.100.1
+		at internet ip neigh replace "$address" dev up lladdr "$mac" nud permanent
+	done
+}
 
 agent_spawn() { # OPTION...: does not wait
 	nsenter --net="$(ns_of host)" -- "$BUILD/headgated" --socket "$SOCKET" --state-dir "$STATE" --bpf-dir "$BPF" "$@" \
@@ -138,6 +150,66 @@ dropped() { # [REASON]: packets
 	hg --json stats | jq --arg reason "${1:-}" 'if $reason == "" then [.dropped[]] | add // 0 else .dropped[$reason] // 0 end'
 }
 adds_up() { hg --json stats | jq -e '.received == .passed + ([.dropped[]] | add // 0)'; }
+
+# ---- what takes more than shell (speak.py) ----
+
+SPEAK=$ROOT/tests/e2e/speak.py
+serve_many() { # MACHINE PORT: HTTP and DNS, both families; they end with the lab
+	nsenter --net="$(ns_of "$1")" -- "$SPEAK" serve "$2" 2>>"$WORK/serve.log" &
+	disown
+	within 5 is_served tcp "$1" "$2"
+}
+many() { # MACHINE http|dns ADDRESS PORT N [SOURCE]: JSON
+	at "$1" timeout 60 "$SPEAK" "${@:2}" 2>&1
+}
+seen_as() { # MACHINE ADDRESS PORT [SOURCE]: the address that the server sees
+	many "$1" http "$2" "$3" 1 "${@:4}" | jq -r '.sources[0]? // .wrong[0]'
+}
+
+# ---- bulk, byte for byte ----
+
+exec 3>&1 # for remarks from inside a check
+stream() { # PIECES of 64 MiB
+	[[ -e $WORK/piece ]] || head -c $((64 << 20)) /dev/urandom >"$WORK/piece"
+	for ((i = 0; i < $1; i++)); do cat "$WORK/piece"; done
+}
+declare -A SUMS=() # PIECES -> what sha256sum says of them
+sum_of() { [[ -n ${SUMS[$1]:-} ]] || SUMS[$1]=$(stream "$1" | sha256sum); }
+arrived() { # PIECES START
+	diag "$(($1 * 64 * 8 * 1000000 / (${EPOCHREALTIME/./} - $2))) Mbit/s, checksums included" >&3
+	[[ $(cat "$WORK/sum") == "${SUMS[$1]}" ]] || { echo "the bytes differ" && return 1; }
+}
+transfer() { # PIECES FROM TO ADDRESS PORT [SOURCE]: FROM opens and sends
+	local receiver start
+	sum_of "$1"
+	start=${EPOCHREALTIME/./}
+	nsenter --net="$(ns_of "$3")" -- socat -u -b262144 "TCP6-LISTEN:$5,ipv6only=0,reuseaddr" - 2>"$WORK/receive.log" | sha256sum >"$WORK/sum" &
+	receiver=$!
+	within 5 is_served tcp "$3" "$5" || return 1
+	stream "$1" | at "$2" timeout 50 socat -u -b262144 - "$(endpoint TCP "$4" "$5"),connect-timeout=5$(bind_of "${6:-}")" || return 1
+	wait "$receiver"
+	arrived "$1" "$start"
+}
+fetch() { # PIECES FROM TO ADDRESS PORT: FROM opens, TO sends
+	local start
+	sum_of "$1"
+	start=${EPOCHREALTIME/./}
+	stream "$1" | nsenter --net="$(ns_of "$3")" -- timeout 60 socat -u -b262144 - "TCP6-LISTEN:$5,ipv6only=0,reuseaddr" 2>"$WORK/send.log" &
+	within 5 is_served tcp "$3" "$5" || return 1
+	at "$2" timeout 50 socat -u -b262144 "$(endpoint TCP "$4" "$5"),connect-timeout=5" - | sha256sum >"$WORK/sum"
+	arrived "$1" "$start"
+}
+datagrams() { # up|down PIECES FROM TO ADDRESS PORT [plain]: FROM opens; "plain": not cut by the kernel
+	local taker start bytes=$(($2 << 26))
+	start=${EPOCHREALTIME/./}
+	nsenter --net="$(ns_of "$4")" -- timeout 60 "$SPEAK" take "$6" "$bytes" >"$WORK/took" 2>&1 &
+	taker=$!
+	within 5 is_served udp "$4" "$6" || return 1
+	at "$3" timeout 50 "$SPEAK" give "$1" "$5" "$6" "$bytes" "${@:7}" >"$WORK/gave" 2>&1 || { cat "$WORK/gave" && return 1; }
+	wait "$taker" || { cat "$WORK/took" && return 1; }
+	diag "$((bytes * 8 / (${EPOCHREALTIME/./} - start))) Mbit/s, checksums included" >&3
+	[[ -s $WORK/took ]] && cmp "$WORK/took" "$WORK/gave"
+}
 
 # ---- tables of traffic ----
 
