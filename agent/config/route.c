@@ -357,6 +357,32 @@ static void peering_check(const struct trip *t, const struct cidr *to, size_t n)
 		     n == 1 ? cidr_print(to, buf) : "some of the prefix list", far->name);
 }
 
+static bool has_family(const struct interface *x, unsigned family)
+{
+	for (size_t k = 0; k < x->n_addresses; k++)
+		if (x->addresses[k].family == family)
+			return true;
+	return false;
+}
+
+/* By a subnet's device an instance is sent to by its address. */
+static void next_hop_check(const struct trip *t, const struct cidr *to, size_t n)
+{
+	const struct interface *x = &t->r->model->interfaces[t->route->target];
+
+	if (x->device || n == 0)
+		return;
+	for (unsigned family = 4; family <= 6; family += 2)
+		if ((to[0].addr.family == family || to[n - 1].addr.family == family) &&
+		    !has_family(x, family)) {
+			warn(t->r, at_get(t->at, "via"),
+			     "interface \"%s\" has neither a device nor an IPv%u address "
+			     "to send this to",
+			     x->name, family);
+			return;
+		}
+}
+
 /* An interface takes what is for others only when it says so. */
 static void interface_check(const struct trip *t, const struct cidr *to, size_t n)
 {
@@ -390,8 +416,10 @@ static void route_check(const struct trip *t)
 		return;
 	if (route->kind == ROUTE_PEERING)
 		peering_check(t, to, n);
-	if (route->kind == ROUTE_INTERFACE)
+	if (route->kind == ROUTE_INTERFACE) {
 		interface_check(t, to, n);
+		next_hop_check(t, to, n);
+	}
 }
 
 static int compare_routes(const struct route *a, const struct route *b)
