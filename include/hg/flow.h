@@ -104,7 +104,7 @@ HG_SIZE(struct hg_flow4, 64);
 struct hg_flow6 {
 	struct hg_key6 key;
 	struct hg_state state;
-	__u32 zero[2];
+	__be32 nat_saddr4, nat_daddr4; /* NAT64 */
 	__be16 nat_sport, nat_dport;
 	__u32 created;
 	struct hg_addr nat_saddr, nat_daddr;

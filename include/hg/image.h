@@ -123,7 +123,8 @@ HG_SIZE(struct hg_port, 16);
 #define HG_ROLE_SUBNET 3 /* instances of one subnet are behind it */
 #define HG_ROLE_UPLINK 4 /* the internet is behind it */
 
-#define HG_DEVICE_XDP 2 /* live: ingress is by XDP */
+#define HG_DEVICE_XDP  2 /* live: ingress is by XDP */
+#define HG_DEVICE_PUNT 4 /* live: and what XDP leaves untouched meets the TC door */
 
 struct hg_device {
 	__u32 role;      /* HG_ROLE_* */
@@ -161,7 +162,9 @@ struct hg_interface {
 	__u32 udp;
 	__u32 udp_stream;
 	__u32 object;
-	__u32 zero[6];
+	struct hg_addr address6; /* its first of each family, zero none */
+	__be32 address4;
+	__u32 zero;
 };
 HG_SIZE(struct hg_interface, HG_LINE);
 
