@@ -5,14 +5,16 @@
  *
  * Shape    Rule ids: nacl_rules[nacl * 2 + direction] is the first of a NACL's direction,
  *          in the order of its rules, followed by that of its implicit deny;
- *          group_rules[] likewise without a last one. Objects are numbered VPCs,
- *          subnets, NACLs, groups, interfaces, each in model order, from 1.
+ *          group_rules[] likewise without a last one. The rule of route i is route_rules
+ *          + i, and table_routes[table] the first route of a table. Objects are numbered
+ *          in the order of object_of_*() below, each kind in model order, from 1.
  * Owner    image_compile(), for the time of the call.
  * Errors   build_refuse() complains and counts: the image is not made.
  */
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compile/device.h"
 #include "compile/image.h"
 #include "compile/lines.h"
 #include "compile/pool.h"
@@ -27,7 +29,12 @@ struct build {
 	struct pool exempts; /* class.h */
 	uint32_t *nacl_rules, *group_rules;
 	uint32_t *nacl_lines; /* classifier's line, by nacl * 2 + direction; 0 unused */
-	uint32_t *vpc_zones, *interface_zones; /* by index; 0 none */
+	uint32_t *table_routes;
+	uint32_t n_routes, route_rules;
+	uint32_t *table_lines; /* of its vector of route ids, by table; 0 unused */
+	uint32_t *vpc_zones, *interface_zones, *uplink_zones; /* by index; 0 none */
+	uint32_t *vpc_gateways; /* id of its internet gateway, by VPC; 0 none */
+	struct devices devices;
 	uint32_t n_classifiers;
 };
 
@@ -37,6 +44,9 @@ void build_refuse(struct build *b, const struct where *where, const char *format
 /* The addresses of interface 'i': its own, or the kernel's for a local one without. */
 const struct addr *build_addresses(const struct build *b, size_t i, size_t *ret_n);
 
+/* The device id of the uplink 'name', which is one. */
+uint32_t build_uplink(const struct build *b, const char *name);
+
 static inline uint32_t object_of_vpc(size_t i)
 {
 	return (uint32_t)i + 1;
@@ -44,20 +54,72 @@ static inline uint32_t object_of_vpc(size_t i)
 
 static inline uint32_t object_of_subnet(const struct model *m, size_t i)
 {
-	return (uint32_t)(m->n_vpcs + i) + 1;
+	return object_of_vpc(0) + (uint32_t)(m->n_vpcs + i);
 }
 
 static inline uint32_t object_of_nacl(const struct model *m, size_t i)
 {
-	return (uint32_t)(m->n_vpcs + m->n_subnets + i) + 1;
+	return object_of_subnet(m, 0) + (uint32_t)(m->n_subnets + i);
 }
 
 static inline uint32_t object_of_group(const struct model *m, size_t i)
 {
-	return (uint32_t)(m->n_vpcs + m->n_subnets + m->n_nacls + i) + 1;
+	return object_of_nacl(m, 0) + (uint32_t)(m->n_nacls + i);
 }
 
 static inline uint32_t object_of_interface(const struct model *m, size_t i)
 {
-	return (uint32_t)(m->n_vpcs + m->n_subnets + m->n_nacls + m->n_groups + i) + 1;
+	return object_of_group(m, 0) + (uint32_t)(m->n_groups + i);
+}
+
+static inline uint32_t object_of_route_table(const struct model *m, size_t i)
+{
+	return object_of_interface(m, 0) + (uint32_t)(m->n_interfaces + i);
+}
+
+static inline uint32_t object_of_internet_gateway(const struct model *m, size_t i)
+{
+	return object_of_route_table(m, 0) + (uint32_t)(m->n_route_tables + i);
+}
+
+static inline uint32_t object_of_egress_only_gateway(const struct model *m, size_t i)
+{
+	return object_of_internet_gateway(m, 0) + (uint32_t)(m->n_internet_gateways + i);
+}
+
+static inline uint32_t object_of_elastic_ip(const struct model *m, size_t i)
+{
+	return object_of_egress_only_gateway(m, 0) +
+	       (uint32_t)(m->n_egress_only_gateways + i);
+}
+
+static inline uint32_t object_of_nat_gateway(const struct model *m, size_t i)
+{
+	return object_of_elastic_ip(m, 0) + (uint32_t)(m->n_elastic_ips + i);
+}
+
+static inline uint32_t object_of_peering(const struct model *m, size_t i)
+{
+	return object_of_nat_gateway(m, 0) + (uint32_t)(m->n_nat_gateways + i);
+}
+
+/* NAT instances among the first 'n' NAT gateways. */
+static inline size_t instances_count(const struct model *m, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += m->nat_gateways[i].is_instance;
+	return count;
+}
+
+/* In hg_header.gateways: internet gateways first. */
+static inline uint32_t id_of_internet_gateway(size_t i)
+{
+	return (uint32_t)i + 1;
+}
+
+static inline uint32_t id_of_egress_only_gateway(const struct model *m, size_t i)
+{
+	return (uint32_t)(m->n_internet_gateways + i) + 1;
 }

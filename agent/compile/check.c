@@ -12,6 +12,8 @@
 #include <hg/classifier.h>
 #include <hg/trie.h>
 
+#include "base/cleanup.h"
+
 static bool is_inside(const struct image *image, uint64_t line, uint64_t bytes)
 {
 	uint64_t n = (bytes + HG_LINE - 1) / HG_LINE;
@@ -69,20 +71,22 @@ const struct hg_rule *image_rule(const struct image *image, uint32_t rule)
 
 const char *object_kind_name(uint32_t kind)
 {
-	switch (kind) {
-	case HG_OBJECT_VPC:
-		return "vpc";
-	case HG_OBJECT_SUBNET:
-		return "subnet";
-	case HG_OBJECT_NACL:
-		return "network_acl";
-	case HG_OBJECT_GROUP:
-		return "security_group";
-	case HG_OBJECT_INTERFACE:
-		return "interface";
-	default:
-		return "";
-	}
+	static const char *const names[] = {
+		[HG_OBJECT_NONE] = "",
+		[HG_OBJECT_VPC] = "vpc",
+		[HG_OBJECT_SUBNET] = "subnet",
+		[HG_OBJECT_NACL] = "network_acl",
+		[HG_OBJECT_GROUP] = "security_group",
+		[HG_OBJECT_INTERFACE] = "interface",
+		[HG_OBJECT_ROUTE_TABLE] = "route_table",
+		[HG_OBJECT_INTERNET_GATEWAY] = "internet_gateway",
+		[HG_OBJECT_EGRESS_ONLY_GATEWAY] = "egress_only_gateway",
+		[HG_OBJECT_ELASTIC_IP] = "elastic_ip",
+		[HG_OBJECT_NAT_GATEWAY] = "nat_gateway",
+		[HG_OBJECT_PEERING] = "peering",
+	};
+
+	return kind < ARRAY_SIZE(names) ? names[kind] : "";
 }
 
 /* The bytes of the key trie, whose blocks are numbered without gaps; 0 when one lies
@@ -179,22 +183,107 @@ static bool names_are_good(const struct image *image)
 	return true;
 }
 
+static bool tries_are_good(const struct image *image, uint32_t trie4, uint32_t trie6)
+{
+	const struct hg_trie6 *t = (const void *)(image->lines + trie6);
+
+	if (!is_inside(image, trie4, HG_TRIE4_ROOT * HG_LINE) ||
+	    !is_inside(image, trie6, sizeof(*t)))
+		return false;
+	return t->n_lengths <= HG_TRIE6_LENGTHS && t->n_buckets &&
+	       !(t->n_buckets & (t->n_buckets - 1)) &&
+	       is_inside(image, t->buckets, (uint64_t)t->n_buckets * HG_LINE);
+}
+
 static bool vpcs_are_good(const struct image *image)
 {
 	const struct hg_header *h = image_header(image);
 
 	for (uint32_t i = 1; i < h->vpcs.n; i++) {
 		const struct hg_vpc *v = image_record(image, h->vpcs, i, sizeof(*v));
-		const struct hg_trie6 *t = (const void *)(image->lines + v->trie6);
 
-		if (!is_inside(image, v->trie4, HG_TRIE4_ROOT * HG_LINE) ||
-		    !is_inside(image, v->trie6, sizeof(*t)) ||
-		    !table_is_inside(image, v->classes, sizeof(struct hg_class)) ||
-		    v->object >= h->objects.n)
+		if (!table_is_inside(image, v->classes, sizeof(struct hg_class)) ||
+		    v->object >= h->objects.n ||
+		    !tries_are_good(image, v->trie4, v->trie6))
 			return false;
-		if (t->n_lengths > HG_TRIE6_LENGTHS ||
-		    !is_inside(image, t->buckets, (uint64_t)t->n_buckets * HG_LINE) ||
-		    t->n_buckets == 0 || (t->n_buckets & (t->n_buckets - 1)))
+	}
+	return true;
+}
+
+static bool uplinks_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->uplinks.n; i++) {
+		const struct hg_uplink *u =
+			image_record(image, h->uplinks, i, sizeof(*u));
+
+		if (!table_is_inside(image, u->places, sizeof(struct hg_place)) ||
+		    !tries_are_good(image, u->trie4, u->trie6))
+			return false;
+		for (uint32_t k = 0; k < u->places.n; k++) {
+			const struct hg_place *p =
+				image_record(image, u->places, k, sizeof(*p));
+
+			if (p->vpc >= h->vpcs.n || p->nat >= h->nats.n ||
+			    p->object >= h->objects.n || p->gateway >= h->gateways.n)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool target_is_good(const struct hg_header *h, const struct hg_route *route)
+{
+	switch (route->kind) {
+	case HG_ROUTE_INTERNET:
+	case HG_ROUTE_EGRESS_ONLY:
+		return route->target < h->gateways.n;
+	case HG_ROUTE_NAT:
+		return route->target < h->nats.n;
+	case HG_ROUTE_PEERING:
+		return route->target < h->vpcs.n;
+	case HG_ROUTE_INTERFACE:
+		return route->target < h->interfaces.n;
+	default:
+		return route->target == 0;
+	}
+}
+
+static bool routes_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->routes.n; i++) {
+		const struct hg_route *route =
+			image_record(image, h->routes, i, sizeof(*route));
+
+		if (route->rule >= h->rules.n || route->object >= h->objects.n ||
+		    !target_is_good(h, route))
+			return false;
+	}
+	return true;
+}
+
+static bool gateways_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->gateways.n; i++) {
+		const struct hg_gateway *g =
+			image_record(image, h->gateways, i, sizeof(*g));
+
+		if (g->vpc >= h->vpcs.n || g->device >= h->devices.n ||
+		    g->object >= h->objects.n)
+			return false;
+	}
+	for (uint32_t i = 1; i < h->nats.n; i++) {
+		const struct hg_nat *g = image_record(image, h->nats, i, sizeof(*g));
+
+		if (g->vpc >= h->vpcs.n || g->subnet >= h->subnets.n ||
+		    g->object >= h->objects.n || g->interface >= h->interfaces.n ||
+		    g->n_addresses > ARRAY_SIZE(g->addresses) ||
+		    (uint64_t)g->forwards + g->n_forwards > h->forwards.n)
 			return false;
 	}
 	return true;
@@ -210,6 +299,15 @@ static bool classifier_is_good(const struct image *image, uint32_t vpc, uint32_t
 	return v && image_classifier_info(image, line, v->n_peers, &info) == 0;
 }
 
+/* The route ids of a subnet's table. */
+static bool vector_is_inside(const struct image *image, const struct hg_subnet *s)
+{
+	const struct hg_vpc *v =
+		image_record(image, image_header(image)->vpcs, s->vpc, sizeof(*v));
+
+	return !s->routes || is_inside(image, s->routes, (uint64_t)v->n_rows * 4);
+}
+
 static bool places_are_good(const struct image *image)
 {
 	const struct hg_header *h = image_header(image);
@@ -219,7 +317,8 @@ static bool places_are_good(const struct image *image)
 			image_record(image, h->devices, i, sizeof(*d));
 
 		if (d->vpc >= h->vpcs.n || d->subnet >= h->subnets.n ||
-		    d->interface >= h->interfaces.n || d->object >= h->objects.n)
+		    d->interface >= h->interfaces.n || d->object >= h->objects.n ||
+		    d->uplink >= h->uplinks.n)
 			return false;
 	}
 	for (uint32_t i = 1; i < h->interfaces.n; i++) {
@@ -237,7 +336,8 @@ static bool places_are_good(const struct image *image)
 			image_record(image, h->subnets, i, sizeof(*s));
 
 		if (s->vpc >= h->vpcs.n || s->object >= h->objects.n ||
-		    s->nacl_object >= h->objects.n)
+		    s->nacl_object >= h->objects.n || s->device >= h->devices.n ||
+		    s->table_object >= h->objects.n || !vector_is_inside(image, s))
 			return false;
 		for (int d = 0; d < 2; d++)
 			if (s->nacl[d] && !classifier_is_good(image, s->vpc, s->nacl[d]))
@@ -264,11 +364,18 @@ int image_check(const struct image *image)
 	    !table_is_inside(image, h->objects, sizeof(struct hg_object)) ||
 	    !table_is_inside(image, h->rules, sizeof(struct hg_rule)) ||
 	    !table_is_inside(image, h->zones, sizeof(struct hg_zone)) ||
+	    !table_is_inside(image, h->routes, sizeof(struct hg_route)) ||
+	    !table_is_inside(image, h->gateways, HG_LINE) ||
+	    !table_is_inside(image, h->nats, HG_LINE) ||
+	    !table_is_inside(image, h->uplinks, HG_LINE) ||
+	    !table_is_inside(image, h->forwards, sizeof(struct hg_forward)) ||
 	    !table_is_inside(image, h->text, 1) || h->n_rules != h->rules.n)
 		return -EPROTO;
 	if (h->exempt && !is_inside(image, h->exempt, sizeof(struct hg_exempt)))
 		return -EPROTO;
-	if (!names_are_good(image) || !vpcs_are_good(image) || !places_are_good(image))
+	if (!names_are_good(image) || !vpcs_are_good(image) || !places_are_good(image) ||
+	    !uplinks_are_good(image) || !routes_are_good(image) ||
+	    !gateways_are_good(image))
 		return -EPROTO;
 	return 0;
 }

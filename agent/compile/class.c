@@ -3,7 +3,7 @@
 /* Every stage wants to know something else of an address: a NACL which of its CIDRs cover
  * it, a group who its owner is, the source check whose it is. Asking each in turn costs a
  * look-up per CIDR. Here all that is asked is laid over the address space at once: each
- * CIDR, list entry, member, interface and subnet marks its prefix; the marks are
+ * CIDR, list entry, member, interface, subnet and route marks its prefix; the marks are
  * sorted so that a prefix follows those that contain it, and one walk with a stack gives
  * every prefix the marks of itself and of all around it. Equal sums are one class.
  *
@@ -29,7 +29,8 @@
 struct frame {
 	uint64_t hi, lo;
 	uint32_t len;
-	uint32_t peer, interface, subnet, exempt;
+	bool is_unrouted;
+	struct hg_class is;
 	uint32_t class;
 };
 
@@ -136,6 +137,21 @@ static int group_mark(struct build *b, struct classes *c, size_t group, uint32_t
 	return 0;
 }
 
+/* The groups 'list', but those that 'is_done' knows. */
+static int groups_mark(struct build *b, struct classes *c, const int *list, size_t n,
+		       bool *is_done, uint32_t *groups, struct marks *marks)
+{
+	int r = 0;
+
+	for (size_t k = 0; k < n && r == 0; k++) {
+		if (is_done[list[k]])
+			continue;
+		is_done[list[k]] = true;
+		r = group_mark(b, c, (size_t)list[k], groups, marks);
+	}
+	return r;
+}
+
 /* All that the filters of 'vpc' in use compare. */
 static int rules_mark(struct build *b, struct classes *c, size_t vpc, uint32_t *groups,
 		      struct marks *marks)
@@ -143,10 +159,12 @@ static int rules_mark(struct build *b, struct classes *c, size_t vpc, uint32_t *
 	const struct model *m = b->m;
 	_cleanup_free_ bool *is_done =
 		calloc(m->n_nacls + m->n_groups + 1, sizeof(*is_done));
-	int r;
+	bool *group_is_done;
+	int r = 0;
 
 	if (!is_done)
 		return -ENOMEM;
+	group_is_done = is_done + m->n_nacls;
 	for (size_t i = 0; i < m->n_subnets; i++) {
 		const struct subnet *s = &m->subnets[i];
 
@@ -157,50 +175,105 @@ static int rules_mark(struct build *b, struct classes *c, size_t vpc, uint32_t *
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < m->n_interfaces; i++) {
+	for (size_t i = 0; i < m->n_interfaces && r == 0; i++) {
 		const struct interface *f = &m->interfaces[i];
 
-		for (size_t k = 0; (size_t)f->vpc == vpc && k < f->n_groups; k++) {
-			size_t g = (size_t)f->groups[k];
+		if ((size_t)f->vpc == vpc)
+			r = groups_mark(b, c, f->groups, f->n_groups, group_is_done,
+					groups, marks);
+	}
+	for (size_t i = 0; i < m->n_nat_gateways && r == 0; i++) {
+		const struct nat_gateway *g = &m->nat_gateways[i];
 
-			if (is_done[m->n_nacls + g])
-				continue;
-			is_done[m->n_nacls + g] = true;
-			r = group_mark(b, c, g, groups, marks);
-			if (r < 0)
-				return r;
-		}
+		if ((size_t)g->vpc == vpc)
+			r = groups_mark(b, c, g->groups, g->n_groups, group_is_done,
+					groups, marks);
+	}
+	return r;
+}
+
+/* One who carries groups, at 'a'. */
+static int member_mark(const struct addr *a, const int *list, size_t n,
+		       const uint32_t *groups, struct marks *marks)
+{
+	for (size_t k = 0; k < n; k++) {
+		uint32_t label = groups[list[k]];
+
+		if (label && !marks_add_address(marks, a, MARK_LABEL, label - 1))
+			return -ENOMEM;
 	}
 	return 0;
 }
 
-/* Who is where: interfaces with the groups they carry, and subnets. */
+/* Interfaces with the groups they carry. Those of other VPCs are seen across a
+ * peering, which is why a rule here may name their groups; they are nobody here. */
+static int interfaces_mark(struct build *b, size_t vpc, const uint32_t *groups,
+			   struct marks *marks)
+{
+	const struct model *m = b->m;
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_interfaces; i++) {
+		const struct interface *f = &m->interfaces[i];
+		size_t n;
+		const struct addr *a = build_addresses(b, i, &n);
+
+		for (size_t j = 0; j < n && r == 0; j++) {
+			if ((size_t)f->vpc == vpc &&
+			    !marks_add_address(marks, &a[j], MARK_INTERFACE,
+					       (uint32_t)i + 1))
+				return -ENOMEM;
+			r = member_mark(&a[j], f->groups, f->n_groups, groups, marks);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* NAT gateways, whose instances carry groups, and elastic IPs. */
+static int gateways_mark(struct build *b, size_t vpc, const uint32_t *groups,
+			 struct marks *marks)
+{
+	const struct model *m = b->m;
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_nat_gateways && r == 0; i++) {
+		const struct nat_gateway *g = &m->nat_gateways[i];
+
+		r = member_mark(&g->private_address, g->groups, g->n_groups, groups,
+				marks);
+		if (r == 0 && (size_t)g->vpc == vpc &&
+		    !marks_add_address(marks, &g->private_address, MARK_NAT,
+				       (uint32_t)i + 1))
+			r = -ENOMEM;
+	}
+	for (size_t i = 0; i < m->n_elastic_ips && r == 0; i++) {
+		const struct elastic_ip *e = &m->elastic_ips[i];
+
+		if (e->interface < 0 || !b->vpc_gateways[vpc] ||
+		    (size_t)m->interfaces[e->interface].vpc != vpc)
+			continue;
+		if (!marks_add_address(marks, &e->private_address, MARK_PUBLIC,
+				       (uint32_t)i + 1))
+			r = -ENOMEM;
+	}
+	return r;
+}
+
+/* Who is where, and what is inside. */
 static int places_mark(struct build *b, size_t vpc, const uint32_t *groups,
 		       struct marks *marks)
 {
 	const struct model *m = b->m;
+	const struct vpc *v = &m->vpcs[vpc];
+	int r;
 
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		const struct interface *f = &m->interfaces[i];
-		const struct addr *a;
-		size_t n;
-
-		if ((size_t)f->vpc != vpc)
-			continue;
-		a = build_addresses(b, i, &n);
-		for (size_t j = 0; j < n; j++) {
-			if (!marks_add_address(marks, &a[j], MARK_INTERFACE,
-					       (uint32_t)i + 1))
-				return -ENOMEM;
-			for (size_t k = 0; k < f->n_groups; k++) {
-				uint32_t label = groups[f->groups[k]];
-
-				if (label && !marks_add_address(marks, &a[j], MARK_LABEL,
-								label - 1))
-					return -ENOMEM;
-			}
-		}
-	}
+	r = interfaces_mark(b, vpc, groups, marks);
+	if (r == 0)
+		r = gateways_mark(b, vpc, groups, marks);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < m->n_subnets; i++) {
 		const struct subnet *s = &m->subnets[i];
 
@@ -208,6 +281,9 @@ static int places_mark(struct build *b, size_t vpc, const uint32_t *groups,
 			if (!marks_add(marks, &s->cidrs[j], MARK_SUBNET, (uint32_t)i + 1))
 				return -ENOMEM;
 	}
+	for (size_t i = 0; i < v->n_cidrs; i++)
+		if (!marks_add(marks, &v->cidrs[i], MARK_INSIDE, 1))
+			return -ENOMEM;
 	return 0;
 }
 
@@ -284,23 +360,20 @@ static int peer_extend(struct walk *w, uint32_t parent, uint32_t *ret_peer)
 
 static int class_put(struct walk *w, struct frame *f)
 {
-	struct hg_class class = { .peer = f->peer,
-				  .interface = f->interface,
-				  .subnet = f->subnet,
-				  .exempt = f->exempt };
-	uint32_t words[4] = { f->peer, f->interface, f->subnet, f->exempt };
+	uint32_t words[sizeof(f->is) / sizeof(uint32_t)];
 	int r;
 
-	if (memcmp(&class, &w->last_class, sizeof(class)) == 0) {
+	if (memcmp(&f->is, &w->last_class, sizeof(f->is)) == 0) {
 		f->class = w->last_class_id;
 		return 0;
 	}
-	r = pool_put(&w->c->class_ids, words, 4, &f->class);
+	memcpy(words, &f->is, sizeof(words));
+	r = pool_put(&w->c->class_ids, words, ARRAY_SIZE(words), &f->class);
 	if (r < 0)
 		return r;
-	if (f->class == w->c->classes.n && !vec_push(&w->c->classes, class))
+	if (f->class == w->c->classes.n && !vec_push(&w->c->classes, f->is))
 		return -ENOMEM;
-	w->last_class = class;
+	w->last_class = f->is;
 	w->last_class_id = f->class;
 	return 0;
 }
@@ -316,12 +389,77 @@ static bool frame_contains(const struct frame *f, const struct mark *m)
 	return f->hi == m->hi && (f->lo ^ m->lo) >> (128 - f->len) == 0;
 }
 
+/* The values of the marks of 'kind' from 'm[*i]' on, into 'w->own'; moves '*i' behind. */
+static int own_take(struct walk *w, enum mark_kind kind, const struct mark *m, size_t n,
+		    size_t *i)
+{
+	for (w->own.n = 0; *i < n && m[*i].kind == kind; (*i)++)
+		if (!vec_push(&w->own, m[*i].value))
+			return -ENOMEM;
+	return 0;
+}
+
+/* The same for a kind of which one mark counts: the lowest id speaks for an address that two
+ * claim. 'old' where there is none. */
+static uint32_t first_take(enum mark_kind kind, const struct mark *m, size_t n, size_t *i,
+			   uint32_t old)
+{
+	uint32_t value = old;
+
+	for (bool is_first = true; *i < n && m[*i].kind == kind; (*i)++, is_first = false)
+		if (is_first)
+			value = m[*i].value;
+	return value;
+}
+
+static int exempt_extend(struct walk *w, uint32_t *exempt)
+{
+	int r;
+
+	if (w->own.n == 0)
+		return 0;
+	r = sum_make(w, &w->c->exempt_sets, *exempt, 0);
+	return r < 0 ? r : pool_put(&w->c->exempt_sets, w->sum.items, w->sum.n, exempt);
+}
+
+/* What the marks 'm[0 .. n)' of one prefix change in 'f'. */
+static int marks_apply(struct walk *w, const struct mark *m, size_t n, struct frame *f)
+{
+	uint32_t public;
+	size_t i = 0;
+	int r;
+
+	r = own_take(w, MARK_LABEL, m, n, &i);
+	if (r == 0 && w->own.n)
+		r = peer_extend(w, f->is.peer, &f->is.peer);
+	if (r < 0)
+		return r;
+	f->is.interface = first_take(MARK_INTERFACE, m, n, &i, f->is.interface);
+	f->is.subnet = first_take(MARK_SUBNET, m, n, &i, f->is.subnet);
+	f->is.is_inside = first_take(MARK_INSIDE, m, n, &i, f->is.is_inside);
+	public = first_take(MARK_PUBLIC, m, n, &i, 0);
+	if (public)
+		memcpy(&f->is.public, w->b->m->elastic_ips[public - 1].address.bytes, 4);
+	f->is.nat = first_take(MARK_NAT, m, n, &i, f->is.nat);
+	if (i < n && m[i].kind == MARK_UNROUTED) {
+		f->is_unrouted = true;
+		f->is.row = 0;
+		i++;
+	}
+	r = own_take(w, MARK_ROUTE, m, n, &i);
+	if (r == 0 && w->own.n && !f->is_unrouted)
+		r = routes_step(w->b, &w->c->routes, f->is.row, w->own.items, w->own.n,
+				&f->is.row);
+	if (r == 0)
+		r = own_take(w, MARK_EXEMPT, m, n, &i);
+	return r < 0 ? r : exempt_extend(w, &f->is.exempt);
+}
+
 /* One prefix: the marks 'm[0 .. n)' of equal address and length. */
 static int prefix_walk(struct walk *w, const struct mark *m, size_t n)
 {
 	struct frame f, *top;
-	size_t i = 0;
-	int r = 0;
+	int r;
 
 	while (w->depth > 1 && !frame_contains(&w->stack[w->depth - 1], m))
 		w->depth--;
@@ -330,32 +468,7 @@ static int prefix_walk(struct walk *w, const struct mark *m, size_t n)
 	f.hi = m->hi;
 	f.lo = m->lo;
 	f.len = m->len;
-
-	for (w->own.n = 0; i < n && m[i].kind == MARK_LABEL; i++)
-		if (!vec_push(&w->own, m[i].value))
-			return -ENOMEM;
-	if (w->own.n)
-		r = peer_extend(w, top->peer, &f.peer);
-	if (r < 0)
-		return r;
-	/* The lowest id speaks for an address that two interfaces claim. */
-	for (bool is_first = true; i < n && m[i].kind == MARK_INTERFACE;
-	     i++, is_first = false)
-		if (is_first)
-			f.interface = m[i].value;
-	for (bool is_first = true; i < n && m[i].kind == MARK_SUBNET;
-	     i++, is_first = false)
-		if (is_first)
-			f.subnet = m[i].value;
-	for (w->own.n = 0; i < n; i++)
-		if (!vec_push(&w->own, m[i].value))
-			return -ENOMEM;
-	if (w->own.n) {
-		r = sum_make(w, &w->c->exempt_sets, top->exempt, 0);
-		if (r == 0)
-			r = pool_put(&w->c->exempt_sets, w->sum.items, w->sum.n,
-				     &f.exempt);
-	}
+	r = marks_apply(w, m, n, &f);
 	if (r == 0)
 		r = class_put(w, &f);
 	if (r < 0)
@@ -393,15 +506,17 @@ int classes_build(struct build *b, size_t vpc, struct classes *ret)
 	_cleanup_free_ uint32_t *groups = calloc(b->m->n_groups + 1, sizeof(*groups));
 	struct classes c = { 0 };
 	struct marks marks = { 0 };
-	const uint32_t nothing[4] = { 0 };
+	const uint32_t nothing[sizeof(struct hg_class) / sizeof(uint32_t)] = { 0 };
 	uint32_t id;
 	int r;
 
-	r = groups ? 0 : -ENOMEM;
+	r = groups ? routes_init(b, vpc, &c.routes) : -ENOMEM;
 	if (r == 0)
 		r = rules_mark(b, &c, vpc, groups, &marks);
 	if (r == 0)
 		r = places_mark(b, vpc, groups, &marks);
+	if (r == 0)
+		r = routes_mark(b, &c.routes, &marks);
 	if (r == 0)
 		r = exempt_mark(b, vpc, &marks);
 	marks_sort(&marks);
@@ -411,7 +526,7 @@ int classes_build(struct build *b, size_t vpc, struct classes *ret)
 	if (r == 0)
 		r = pool_put(&c.exempt_sets, nothing, 0, &id);
 	if (r == 0)
-		r = pool_put(&c.class_ids, nothing, 4, &id);
+		r = pool_put(&c.class_ids, nothing, ARRAY_SIZE(nothing), &id);
 	if (r == 0 && (!vec_push(&c.peers, (struct class_peer){ 0 }) ||
 		       !vec_push(&c.classes, (struct hg_class){ 0 })))
 		r = -ENOMEM;
@@ -438,6 +553,7 @@ void classes_done(struct classes *c)
 	vec_done(&c->peers);
 	vec_done(&c->added);
 	pool_done(&c->exempt_sets);
+	routes_done(&c->routes);
 	vec_done(&c->classes);
 	pool_done(&c->class_ids);
 	vec_done(&c->prefixes[0]);
@@ -472,9 +588,12 @@ int classes_write(struct build *b, struct classes *c, struct hg_vpc *ret)
 	}
 	ret->classes = (struct hg_table){ line, (uint32_t)c->classes.n };
 	ret->n_peers = (uint32_t)c->peers.n;
+	ret->n_rows = (uint32_t)c->routes.rows.n;
 	r = trie4_write(&b->lines, c->prefixes[0].items, c->prefixes[0].n, &ret->trie4);
 	if (r == 0)
 		r = trie6_write(&b->lines, c->prefixes[1].items, c->prefixes[1].n,
 				&ret->trie6);
+	if (r == 0)
+		r = routes_write_rows(b, &c->routes);
 	return r;
 }

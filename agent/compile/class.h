@@ -4,7 +4,7 @@
 /* class: which addresses of a VPC nothing in its rules tells apart.
  *
  *   prefixes[family] -> class -> peer     -> labels that classifiers compare
- *                             -> interface, subnet, exempt
+ *                             -> interface, subnet, exempt, row, public, nat, inside
  *
  * Shape    A label is a distinct rule CIDR, prefix list or group in use. A peer is a
  *          distinct set of labels of one family; peer 0 has none. 'peers' holds for each
@@ -19,6 +19,7 @@
  *          that nothing of the VPC compares.
  */
 #include "compile/build.h"
+#include "compile/route.h"
 
 struct class_prefix {
 	uint64_t hi, lo;
@@ -38,6 +39,7 @@ struct classes {
 	VEC(struct class_peer) peers;
 	VEC(uint32_t) added;
 	struct pool exempt_sets; /* of ids in build.exempts */
+	struct routes routes;
 	VEC(struct hg_class)
 	classes; /* 'exempt' is an id in 'exempt_sets' until written */
 	struct pool class_ids;
@@ -47,5 +49,5 @@ struct classes {
 int classes_build(struct build *b, size_t vpc, struct classes *ret);
 void classes_done(struct classes *c);
 uint32_t classes_label(struct classes *c, const struct peer *peer);
-/* The class table and both tries, into 'ret'. */
+/* The class table, both tries and the vectors of routes, into 'ret' and b->table_lines. */
 int classes_write(struct build *b, struct classes *c, struct hg_vpc *ret);

@@ -23,13 +23,13 @@ static bool is_for_anybody(const struct group_rule *rule, int family)
 	return false;
 }
 
-static struct open open_find(const struct model *m, const struct interface *f,
+static struct open open_find(const struct model *m, const struct carrier *c,
 			     int direction)
 {
 	struct open open = { { false }, { false } };
 
-	for (size_t k = 0; k < f->n_groups; k++) {
-		const struct group *g = &m->groups[f->groups[k]];
+	for (size_t k = 0; k < c->n_groups; k++) {
+		const struct group *g = &m->groups[c->groups[k]];
 
 		for (size_t i = 0; i < g->n_rules[direction]; i++) {
 			const struct group_rule *rule = &g->rules[direction][i];
@@ -76,17 +76,17 @@ static int rule_compile(struct build *b, struct plan *p, const struct group_rule
 }
 
 static int direction_compile(struct build *b, struct classes *classes,
-			     const struct interface *f, int direction, uint32_t *ret_line)
+			     const struct carrier *c, int direction, uint32_t *ret_line)
 {
 	struct plan p = { .classes = classes,
-			  .where = &f->where,
-			  .name = f->name,
+			  .where = c->where,
+			  .name = c->name,
 			  .direction = direction };
-	struct open opposite = open_find(b->m, f, !direction);
+	struct open opposite = open_find(b->m, c, !direction);
 	int r = 0;
 
-	for (size_t k = 0; k < f->n_groups && r == 0; k++) {
-		size_t group = (size_t)f->groups[k];
+	for (size_t k = 0; k < c->n_groups && r == 0; k++) {
+		size_t group = (size_t)c->groups[k];
 		const struct group *g = &b->m->groups[group];
 		uint32_t id = b->group_rules[group * 2 + (size_t)direction];
 
@@ -102,20 +102,19 @@ static int direction_compile(struct build *b, struct classes *classes,
 }
 
 int group_compile(struct build *b, struct classes *classes, struct group_sets *sets,
-		  size_t i, uint32_t ret_lines[static 2])
+		  const struct carrier *c, uint32_t ret_lines[static 2])
 {
-	const struct interface *f = &b->m->interfaces[i];
 	struct group_lines lines = { { 0 } };
 	uint32_t id;
 	int r;
 
 	/* Indexes are never negative; the pool compares words. */
-	r = pool_put(&sets->sets, (const uint32_t *)f->groups, f->n_groups, &id);
+	r = pool_put(&sets->sets, (const uint32_t *)c->groups, c->n_groups, &id);
 	if (r < 0)
 		return r;
 	if (id == sets->lines.n) {
 		for (int d = 0; d < 2 && r == 0; d++)
-			r = direction_compile(b, classes, f, d, &lines.line[d]);
+			r = direction_compile(b, classes, c, d, &lines.line[d]);
 		if (r < 0)
 			return r;
 		if (!vec_push(&sets->lines, lines))

@@ -11,10 +11,13 @@
 #include "compile/build.h"
 #include "compile/class.h"
 #include "compile/exempt.h"
+#include "compile/gateway.h"
 #include "compile/group.h"
 #include "compile/interface.h"
 #include "compile/nacl.h"
 #include "compile/names.h"
+#include "compile/route.h"
+#include "compile/uplink.h"
 
 void build_refuse(struct build *b, const struct where *where, const char *format, ...)
 {
@@ -51,9 +54,43 @@ const struct addr *build_addresses(const struct build *b, size_t i, size_t *ret_
 	return NULL;
 }
 
+uint32_t build_uplink(const struct build *b, const char *name)
+{
+	size_t first = b->devices.n - b->devices.n_uplinks;
+
+	for (size_t i = first; i < b->devices.n; i++)
+		if (strcmp(b->devices.list[i].name, name) == 0)
+			return (uint32_t)i + 1;
+	return 0;
+}
+
 /* ---- one VPC ---- */
 
-/* 'lines' receives the group classifiers of the VPC's interfaces. */
+/* 'lines' receives the group classifiers of the VPC's interfaces, then NAT instances. */
+static int groups_compile(struct build *b, size_t vpc, struct classes *classes,
+			  struct group_sets *sets, uint32_t (*lines)[2])
+{
+	const struct model *m = b->m;
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_interfaces && r == 0; i++) {
+		const struct interface *f = &m->interfaces[i];
+		const struct carrier c = { f->name, &f->where, f->groups, f->n_groups };
+
+		if ((size_t)f->vpc == vpc)
+			r = group_compile(b, classes, sets, &c, lines[i]);
+	}
+	for (size_t i = 0; i < m->n_nat_gateways && r == 0; i++) {
+		const struct nat_gateway *g = &m->nat_gateways[i];
+		const struct carrier c = { g->name, &g->where, g->groups, g->n_groups };
+
+		if ((size_t)g->vpc == vpc && g->is_instance)
+			r = group_compile(b, classes, sets, &c,
+					  lines[m->n_interfaces + i]);
+	}
+	return r;
+}
+
 static int filters_compile(struct build *b, size_t vpc, struct classes *classes,
 			   struct group_sets *sets, uint32_t (*lines)[2])
 {
@@ -73,14 +110,7 @@ static int filters_compile(struct build *b, size_t vpc, struct classes *classes,
 				return r;
 		}
 	}
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		if ((size_t)m->interfaces[i].vpc != vpc)
-			continue;
-		r = group_compile(b, classes, sets, i, lines[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return groups_compile(b, vpc, classes, sets, lines);
 }
 
 static int vpc_compile(struct build *b, size_t vpc, uint32_t (*lines)[2],
@@ -149,7 +179,7 @@ static int build_run(struct build *b)
 {
 	struct hg_header head = { .magic = HG_IMAGE_MAGIC, .abi = HG_ABI };
 	_cleanup_free_ uint32_t(*lines)[2] =
-		calloc(b->m->n_interfaces + 1, sizeof(*lines));
+		calloc(b->m->n_interfaces + b->m->n_nat_gateways + 1, sizeof(*lines));
 	uint32_t line;
 	int r;
 
@@ -161,6 +191,8 @@ static int build_run(struct build *b)
 		r = rules_write(b, &head);
 	if (r == 0)
 		r = zones_choose(b);
+	if (r == 0)
+		r = routes_write(b, &head);
 	/* Without numbers for all there is nothing to compile. */
 	if (r < 0 || b->n_refused)
 		return r;
@@ -169,6 +201,10 @@ static int build_run(struct build *b)
 		r = subnets_write(b, &head);
 	if (r == 0)
 		r = interfaces_write(b, (const uint32_t(*)[2])lines, &head);
+	if (r == 0)
+		r = gateways_write(b, &head);
+	if (r == 0)
+		r = uplinks_write(b, &head);
 	if (r == 0)
 		r = exempt_write_header(b, &head.exempt);
 	if (r == 0)
@@ -184,16 +220,28 @@ static int build_run(struct build *b)
 static int build_init(struct build *b, const struct model *m, const struct facts *facts,
 		      struct diag *diag)
 {
+	int r;
+
 	*b = (struct build){ .m = m, .facts = facts, .diag = diag };
+	r = devices_list(m, &b->devices);
+	if (r < 0)
+		return r;
 	b->nacl_rules = calloc(m->n_nacls * 2 + 1, sizeof(uint32_t));
 	b->nacl_lines = calloc(m->n_nacls * 2 + 1, sizeof(uint32_t));
 	b->group_rules = calloc(m->n_groups * 2 + 1, sizeof(uint32_t));
 	b->vpc_zones = calloc(m->n_vpcs + 1, sizeof(uint32_t));
 	b->interface_zones = calloc(m->n_interfaces + 1, sizeof(uint32_t));
-	return b->nacl_rules && b->nacl_lines && b->group_rules && b->vpc_zones &&
-			       b->interface_zones
-		       ? 0
-		       : -ENOMEM;
+	b->uplink_zones = calloc(b->devices.n_uplinks + 1, sizeof(uint32_t));
+	b->table_routes = calloc(m->n_route_tables + 1, sizeof(uint32_t));
+	b->table_lines = calloc(m->n_route_tables + 1, sizeof(uint32_t));
+	b->vpc_gateways = calloc(m->n_vpcs + 1, sizeof(uint32_t));
+	if (!b->nacl_rules || !b->nacl_lines || !b->group_rules || !b->vpc_zones ||
+	    !b->interface_zones || !b->uplink_zones || !b->table_routes ||
+	    !b->table_lines || !b->vpc_gateways)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_internet_gateways; i++)
+		b->vpc_gateways[m->internet_gateways[i].vpc] = id_of_internet_gateway(i);
+	return 0;
 }
 
 static void build_done(struct build *b)
@@ -206,6 +254,11 @@ static void build_done(struct build *b)
 	free(b->group_rules);
 	free(b->vpc_zones);
 	free(b->interface_zones);
+	free(b->uplink_zones);
+	free(b->table_routes);
+	free(b->table_lines);
+	free(b->vpc_gateways);
+	devices_done(&b->devices);
 }
 
 int image_compile(const struct model *m, const struct facts *facts, struct diag *diag,

@@ -41,31 +41,42 @@ static const struct hg_zone *zone_of_previous(const struct image *previous,
 	return NULL;
 }
 
-static bool is_host(const struct interface *f)
+/* Whose flows are kept apart from those of the VPC: host devices, and in a routed VPC ports
+ * whose instance may send on what it was sent. */
+static bool has_own_zone(const struct model *m, const struct interface *f)
 {
-	return f->is_local && f->device;
+	if (!f->device)
+		return false;
+	return f->is_local || (!f->source_dest_check && m->vpcs[f->vpc].is_routed);
+}
+
+static void zone_add(struct zone *zones, size_t *n, const char *kind, const char *name,
+		     uint32_t *number)
+{
+	snprintf(zones[*n].name, sizeof(zones[*n].name), "%s/%s", kind, name);
+	zones[(*n)++].number = number;
 }
 
 /* All zones of the model, by name. */
 static struct zone *zones_list(struct build *b, size_t *ret_n)
 {
 	const struct model *m = b->m;
-	struct zone *zones = calloc(m->n_vpcs + m->n_interfaces + 1, sizeof(*zones));
+	struct zone *zones = calloc(
+		m->n_vpcs + m->n_interfaces + b->devices.n_uplinks + 1, sizeof(*zones));
 	size_t n = 0;
 
 	if (!zones)
 		return NULL;
-	for (size_t i = 0; i < m->n_vpcs; i++) {
-		snprintf(zones[n].name, sizeof(zones[n].name), "vpc/%s", m->vpcs[i].name);
-		zones[n++].number = &b->vpc_zones[i];
-	}
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		if (!is_host(&m->interfaces[i]))
-			continue;
-		snprintf(zones[n].name, sizeof(zones[n].name), "interface/%s",
-			 m->interfaces[i].name);
-		zones[n++].number = &b->interface_zones[i];
-	}
+	for (size_t i = 0; i < m->n_vpcs; i++)
+		zone_add(zones, &n, "vpc", m->vpcs[i].name, &b->vpc_zones[i]);
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		if (has_own_zone(m, &m->interfaces[i]))
+			zone_add(zones, &n, "interface", m->interfaces[i].name,
+				 &b->interface_zones[i]);
+	for (size_t i = 0; i < b->devices.n; i++)
+		if (b->devices.list[i].role == HG_ROLE_UPLINK)
+			zone_add(zones, &n, "uplink", b->devices.list[i].name,
+				 &b->uplink_zones[b->devices.list[i].index]);
 	qsort(zones, n, sizeof(*zones), zone_compare);
 	*ret_n = n;
 	return zones;
@@ -83,8 +94,9 @@ int zones_choose(struct build *b)
 		return -ENOMEM;
 	if (n > HG_MAX_ZONES) {
 		build_refuse(b, NULL,
-			     "%zu VPCs and host devices; at most %d are possible", n,
-			     HG_MAX_ZONES);
+			     "%zu VPCs, host devices, uplinks and ports without "
+			     "source_dest_check; at most %d are possible",
+			     n, HG_MAX_ZONES);
 		return 0;
 	}
 	for (uint32_t i = 0; previous && i < image_header(previous)->zones.n; i++) {
@@ -128,8 +140,28 @@ static int table_reserve(struct build *b, size_t n, struct hg_table *ret)
 	return r;
 }
 
-static void interface_fill(const struct build *b, size_t i, uint32_t device,
-			   const uint32_t lines[2], struct hg_interface *ret)
+/* The first of each family. */
+static void addresses_fill(const struct build *b, size_t i, struct hg_interface *ret)
+{
+	bool has[2] = { false, false };
+	size_t n;
+	const struct addr *a = build_addresses(b, i, &n);
+
+	for (size_t k = 0; k < n; k++) {
+		bool v6 = a[k].family == 6;
+
+		if (has[v6])
+			continue;
+		has[v6] = true;
+		if (v6)
+			memcpy(&ret->address6, a[k].bytes, sizeof(ret->address6));
+		else
+			memcpy(&ret->address4, a[k].bytes, sizeof(ret->address4));
+	}
+}
+
+static void interface_fill(const struct build *b, size_t i, const uint32_t lines[2],
+			   struct hg_interface *ret)
 {
 	const struct interface *f = &b->m->interfaces[i];
 	const struct timeouts *all = &b->m->settings.timeouts;
@@ -139,7 +171,6 @@ static void interface_fill(const struct build *b, size_t i, uint32_t device,
 			 (f->is_local ? HG_INTERFACE_LOCAL : 0),
 		.vpc = (uint32_t)f->vpc + 1,
 		.subnet = (uint32_t)(f->subnet + 1),
-		.device = device,
 		.groups = { lines[0], lines[1] },
 		.tcp_established = f->timeouts.tcp_established
 					   ? f->timeouts.tcp_established
@@ -149,20 +180,72 @@ static void interface_fill(const struct build *b, size_t i, uint32_t device,
 			f->timeouts.udp_stream ? f->timeouts.udp_stream : all->udp_stream,
 		.object = object_of_interface(b->m, i),
 	};
+	addresses_fill(b, i, ret);
 }
 
-static void device_fill(const struct build *b, size_t i, struct hg_device *ret)
+/* A NAT instance: it has groups as an interface does, and no address of its own. */
+static void instance_fill(const struct build *b, size_t i, const uint32_t lines[2],
+			  struct hg_interface *ret)
+{
+	const struct nat_gateway *g = &b->m->nat_gateways[i];
+
+	*ret = (struct hg_interface){
+		.vpc = (uint32_t)g->vpc + 1,
+		.subnet = (uint32_t)g->subnet + 1,
+		.groups = { lines[0], lines[1] },
+		.tcp_established = g->idle_timeout,
+		.udp = g->idle_timeout,
+		.udp_stream = g->idle_timeout,
+		.object = object_of_nat_gateway(b->m, i),
+	};
+	memcpy(&ret->address4, g->private_address.bytes, sizeof(ret->address4));
+}
+
+static void interface_device_fill(const struct build *b, size_t i, struct hg_device *ret)
 {
 	const struct interface *f = &b->m->interfaces[i];
+	uint32_t zone = b->interface_zones[i];
 
-	*ret = (struct hg_device){
-		.role = f->is_local ? HG_ROLE_HOST : HG_ROLE_PORT,
-		.vpc = (uint32_t)f->vpc + 1,
-		.subnet = (uint32_t)(f->subnet + 1),
-		.interface = (uint32_t)i + 1,
-		.zone = f->is_local ? b->interface_zones[i] : b->vpc_zones[f->vpc],
-		.object = object_of_interface(b->m, i),
-	};
+	ret->vpc = (uint32_t)f->vpc + 1;
+	ret->subnet = (uint32_t)(f->subnet + 1);
+	ret->interface = (uint32_t)i + 1;
+	ret->zone = zone ? zone : b->vpc_zones[f->vpc];
+	ret->object = object_of_interface(b->m, i);
+}
+
+static void subnet_device_fill(const struct build *b, size_t i, struct hg_device *ret)
+{
+	ret->vpc = (uint32_t)b->m->subnets[i].vpc + 1;
+	ret->subnet = (uint32_t)i + 1;
+	ret->zone = b->vpc_zones[b->m->subnets[i].vpc];
+	ret->object = object_of_subnet(b->m, i);
+}
+
+/* The object of the gateway that names 'device' first. */
+static uint32_t uplink_object(const struct model *m, const char *device)
+{
+	for (size_t i = 0; i < m->n_internet_gateways; i++)
+		if (strcmp(m->internet_gateways[i].device, device) == 0)
+			return object_of_internet_gateway(m, i);
+	for (size_t i = 0; i < m->n_egress_only_gateways; i++)
+		if (strcmp(m->egress_only_gateways[i].device, device) == 0)
+			return object_of_egress_only_gateway(m, i);
+	return 0;
+}
+
+static void device_fill(const struct build *b, const struct device *d,
+			struct hg_device *ret)
+{
+	ret->role = d->role;
+	if (d->role == HG_ROLE_SUBNET) {
+		subnet_device_fill(b, d->index, ret);
+	} else if (d->role == HG_ROLE_UPLINK) {
+		ret->zone = b->uplink_zones[d->index];
+		ret->object = uplink_object(b->m, d->name);
+		ret->uplink = (uint32_t)d->index + 1;
+	} else {
+		interface_device_fill(b, d->index, ret);
+	}
 }
 
 int interfaces_write(struct build *b, const uint32_t (*lines)[2], struct hg_header *head)
@@ -170,33 +253,40 @@ int interfaces_write(struct build *b, const uint32_t (*lines)[2], struct hg_head
 	const struct model *m = b->m;
 	struct hg_interface *interfaces;
 	struct hg_device *devices;
-	size_t n_devices = 0, n_sets = PORTS_MIN;
-	uint32_t device = 0;
+	uint32_t n_sets = PORTS_MIN;
+	size_t n = b->devices.n, n_interfaces = m->n_interfaces;
 	int r;
 
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		n_devices += m->interfaces[i].device != NULL;
-	if (n_devices > HG_MAX_DEVICES)
-		build_refuse(b, NULL, "%zu interfaces name a device; at most %d can",
-			     n_devices, HG_MAX_DEVICES);
-	while (n_sets < n_devices / 2)
+	if (n > HG_MAX_DEVICES)
+		build_refuse(b, NULL,
+			     "%zu devices for interfaces, subnets and gateways; at most "
+			     "%d are possible",
+			     n, HG_MAX_DEVICES);
+	while (n_sets < n / 2)
 		n_sets *= 2;
 	r = table_reserve(b, n_sets, &head->ports);
 	if (r == 0)
-		r = table_reserve(b, n_devices + 1, &head->devices);
+		r = table_reserve(b, n + 1, &head->devices);
 	if (r == 0)
-		r = table_reserve(b, m->n_interfaces + 1, &head->interfaces);
+		r = table_reserve(
+			b, n_interfaces + instances_count(m, m->n_nat_gateways) + 1,
+			&head->interfaces);
 	if (r < 0)
 		return r;
 	interfaces = lines_at(&b->lines, head->interfaces.line);
 	devices = lines_at(&b->lines, head->devices.line);
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		bool has_device = m->interfaces[i].device != NULL;
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		interface_fill(b, i, lines[i], &interfaces[i + 1]);
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		if (m->nat_gateways[i].is_instance)
+			instance_fill(b, i, lines[m->n_interfaces + i],
+				      &interfaces[++n_interfaces]);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct device *d = &b->devices.list[i];
 
-		if (has_device)
-			device_fill(b, i, &devices[++device]);
-		interface_fill(b, i, has_device ? device : 0, lines[i],
-			       &interfaces[i + 1]);
+		device_fill(b, d, &devices[i + 1]);
+		if (d->role == HG_ROLE_HOST || d->role == HG_ROLE_PORT)
+			interfaces[d->index + 1].device = i + 1;
 	}
 	return 0;
 }
@@ -220,6 +310,11 @@ int subnets_write(struct build *b, struct hg_header *head)
 
 		out->vpc = (uint32_t)s->vpc + 1;
 		out->object = object_of_subnet(m, i);
+		if (m->vpcs[s->vpc].is_routed && s->route_table >= 0) {
+			out->routes = b->table_lines[s->route_table];
+			out->table_object =
+				object_of_route_table(m, (size_t)s->route_table);
+		}
 		if (s->nacl >= 0) {
 			out->nacl[0] = b->nacl_lines[s->nacl * 2];
 			out->nacl[1] = b->nacl_lines[s->nacl * 2 + 1];
@@ -238,5 +333,8 @@ int subnets_write(struct build *b, struct hg_header *head)
 				memcpy(&out->router4, router.bytes, sizeof(out->router4));
 		}
 	}
+	for (uint32_t i = 0; i < b->devices.n; i++)
+		if (b->devices.list[i].role == HG_ROLE_SUBNET)
+			subnets[b->devices.list[i].index + 1].device = i + 1;
 	return 0;
 }

@@ -13,7 +13,18 @@
 #include "base/addr.h"
 #include "base/vec.h"
 
-enum mark_kind { MARK_LABEL, MARK_INTERFACE, MARK_SUBNET, MARK_EXEMPT };
+enum mark_kind {
+	MARK_LABEL,
+	MARK_INTERFACE,
+	MARK_SUBNET,
+	MARK_INSIDE,   /* a CIDR of the VPC */
+	MARK_PUBLIC,   /* elastic IP */
+	MARK_NAT,      /* NAT gateway */
+	MARK_UNROUTED, /* no route leads there */
+	MARK_ROUTE,    /* route.h */
+	MARK_EXEMPT,
+	MARK_PLACE, /* uplink.h */
+};
 
 struct mark {
 	uint64_t hi, lo;

@@ -17,6 +17,9 @@ static size_t rules_count(const struct model *m)
 		for (size_t i = 0; i < m->n_groups; i++)
 			n += m->groups[i].n_rules[d];
 	}
+	for (size_t i = 0; i < m->n_route_tables; i++)
+		n += m->route_tables[i].n_routes +
+		     m->vpcs[m->route_tables[i].vpc].n_cidrs;
 	return n;
 }
 
@@ -58,6 +61,27 @@ static void group_rules_fill(struct build *b, size_t i, struct hg_rule *rules,
 	}
 }
 
+/* A rule each route. */
+static void route_rules_fill(struct build *b, size_t i, struct hg_rule *rules,
+			     uint32_t *next)
+{
+	const struct route_table *table = &b->m->route_tables[i];
+	struct hg_rule rule = { .object = object_of_route_table(b->m, i) };
+
+	b->table_routes[i] = *next - b->route_rules;
+	for (uint32_t k = 0; k < table->n_routes; k++) {
+		rule.number = k;
+		rule.flags = table->routes[k].kind != ROUTE_BLACKHOLE;
+		rules[(*next)++] = rule;
+	}
+	for (uint32_t k = 0; k < b->m->vpcs[table->vpc].n_cidrs; k++) {
+		rule.number = HG_RULE_LOCAL + k;
+		rule.flags = 1;
+		rules[(*next)++] = rule;
+	}
+	b->n_routes = *next - b->route_rules - 1;
+}
+
 int rules_write(struct build *b, struct hg_header *head)
 {
 	const struct model *m = b->m;
@@ -81,6 +105,9 @@ int rules_write(struct build *b, struct hg_header *head)
 		nacl_rules_fill(b, i, lines_at(&b->lines, line), &next);
 	for (size_t i = 0; i < m->n_groups; i++)
 		group_rules_fill(b, i, lines_at(&b->lines, line), &next);
+	b->route_rules = next - 1;
+	for (size_t i = 0; i < m->n_route_tables; i++)
+		route_rules_fill(b, i, lines_at(&b->lines, line), &next);
 	return 0;
 }
 
@@ -113,6 +140,33 @@ static bool zone_add(struct names *n, const char *kind, const char *name, uint32
 	       vec_push(&n->zones, z);
 }
 
+static bool gateways_collect(const struct build *b, struct names *n)
+{
+	const struct model *m = b->m;
+	bool ok = true;
+
+	for (size_t i = 0; i < m->n_route_tables && ok; i++)
+		ok = object_add(n, HG_OBJECT_ROUTE_TABLE, m->route_tables[i].name,
+				m->route_tables[i].is_implicit);
+	for (size_t i = 0; i < m->n_internet_gateways && ok; i++)
+		ok = object_add(n, HG_OBJECT_INTERNET_GATEWAY,
+				m->internet_gateways[i].name, false);
+	for (size_t i = 0; i < m->n_egress_only_gateways && ok; i++)
+		ok = object_add(n, HG_OBJECT_EGRESS_ONLY_GATEWAY,
+				m->egress_only_gateways[i].name, false);
+	for (size_t i = 0; i < m->n_elastic_ips && ok; i++)
+		ok = object_add(n, HG_OBJECT_ELASTIC_IP, m->elastic_ips[i].name, false);
+	for (size_t i = 0; i < m->n_nat_gateways && ok; i++)
+		ok = object_add(n, HG_OBJECT_NAT_GATEWAY, m->nat_gateways[i].name, false);
+	for (size_t i = 0; i < m->n_peerings && ok; i++)
+		ok = object_add(n, HG_OBJECT_PEERING, m->peerings[i].name, false);
+	for (size_t i = 0; i < b->devices.n && ok; i++)
+		if (b->devices.list[i].role == HG_ROLE_UPLINK)
+			ok = zone_add(n, "uplink/", b->devices.list[i].name,
+				      b->uplink_zones[b->devices.list[i].index]);
+	return ok;
+}
+
 /* In the order of object_of_*(). */
 static bool names_collect(const struct build *b, struct names *n)
 {
@@ -138,7 +192,7 @@ static bool names_collect(const struct build *b, struct names *n)
 		     (!b->interface_zones[i] ||
 		      zone_add(n, "interface/", f->name, b->interface_zones[i]));
 	}
-	return ok;
+	return ok && gateways_collect(b, n);
 }
 
 static int bytes_write(struct build *b, const void *bytes, size_t size, size_t n,

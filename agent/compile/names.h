@@ -8,7 +8,8 @@
  */
 #include "compile/build.h"
 
-/* Numbers all rules: fills b->nacl_rules and b->group_rules, and writes their table. */
+/* Numbers all rules and routes: fills b->nacl_rules, b->group_rules and b->table_routes, and
+ * writes their table. */
 int rules_write(struct build *b, struct hg_header *head);
 /* Objects and zones; after zones_choose(). */
 int names_write(struct build *b, struct hg_header *head);

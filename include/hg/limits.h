@@ -47,9 +47,10 @@
 /* What an image may hold. */
 #define HG_MAX_IMAGE_LINES (1U << 26) /* 4 GiB */
 #define HG_MAX_CLASSES     (1U << 24) /* a VPC */
-#define HG_MAX_RULES       (1U << 24) /* all NACLs and groups together */
+#define HG_MAX_RULES       (1U << 24) /* all NACLs, groups and route tables together */
 #define HG_MAX_COLUMNS     32767      /* a classifier */
 #define HG_MAX_CELLS       (1U << 25) /* a classifier: 128 MiB */
+#define HG_MAX_ROUTE_CELLS (1U << 27) /* a VPC: 512 MiB */
 #define HG_MAX_DEVICES     4095
 #define HG_MAX_ZONES       65535
 

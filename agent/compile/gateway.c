@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compile/gateway.h"
+
+#include <endian.h>
+#include <string.h>
+
+#define RECORDS 4 /* forwards a line */
+
+static void gateway_fill(const struct build *b, const struct gateway *g, uint32_t object,
+			 struct hg_gateway *ret)
+{
+	ret->vpc = (uint32_t)g->vpc + 1;
+	ret->device = build_uplink(b, g->device);
+	ret->object = object;
+	if (g->next_hop[0].family)
+		memcpy(&ret->next_hop4, g->next_hop[0].bytes, sizeof(ret->next_hop4));
+	else
+		ret->flags |= HG_GATEWAY_KERNEL4;
+	if (g->next_hop[1].family)
+		memcpy(&ret->next_hop6, g->next_hop[1].bytes, sizeof(ret->next_hop6));
+	else
+		ret->flags |= HG_GATEWAY_KERNEL6;
+}
+
+static int gateways_fill(struct build *b, struct hg_header *head)
+{
+	const struct model *m = b->m;
+	size_t n = m->n_internet_gateways + m->n_egress_only_gateways + 1;
+	struct hg_gateway *gateways;
+	uint32_t line;
+	int r;
+
+	r = lines_reserve(&b->lines, n, &line);
+	if (r < 0)
+		return r;
+	head->gateways = (struct hg_table){ line, (uint32_t)n };
+	gateways = lines_at(&b->lines, line);
+	for (size_t i = 0; i < m->n_internet_gateways; i++)
+		gateway_fill(b, &m->internet_gateways[i],
+			     object_of_internet_gateway(m, i),
+			     &gateways[id_of_internet_gateway(i)]);
+	for (size_t i = 0; i < m->n_egress_only_gateways; i++)
+		gateway_fill(b, &m->egress_only_gateways[i],
+			     object_of_egress_only_gateway(m, i),
+			     &gateways[id_of_egress_only_gateway(m, i)]);
+	return 0;
+}
+
+static void forward_fill(const struct nat_forward *f, struct hg_forward *ret)
+{
+	memcpy(&ret->to, f->to.bytes, sizeof(ret->to));
+	ret->port = htobe16(f->port);
+	ret->to_port = htobe16(f->to_port);
+	ret->protocol = (uint32_t)f->protocol;
+}
+
+/* 'forward' is the first record that is free. */
+static void nat_fill(const struct build *b, size_t i, uint32_t forward,
+		     struct hg_nat *ret)
+{
+	const struct model *m = b->m;
+	const struct nat_gateway *g = &m->nat_gateways[i];
+
+	*ret = (struct hg_nat){
+		.vpc = (uint32_t)g->vpc + 1,
+		.subnet = (uint32_t)g->subnet + 1,
+		.object = object_of_nat_gateway(m, i),
+		.idle_timeout = g->idle_timeout,
+		.forwards = g->n_forwards ? forward : 0,
+		.n_forwards = (uint8_t)g->n_forwards,
+	};
+	if (g->is_instance) {
+		ret->flags = HG_NAT_INSTANCE;
+		ret->interface = (uint32_t)(m->n_interfaces + instances_count(m, i)) + 1;
+	}
+	memcpy(&ret->private_address, g->private_address.bytes,
+	       sizeof(ret->private_address));
+	/* Without an internet gateway nobody can reach them. */
+	for (size_t k = 0; b->vpc_gateways[g->vpc] && k < g->n_elastic_ips; k++)
+		memcpy(&ret->addresses[ret->n_addresses++],
+		       m->elastic_ips[g->elastic_ips[k]].address.bytes,
+		       sizeof(ret->addresses[0]));
+}
+
+static int nats_fill(struct build *b, struct hg_header *head)
+{
+	const struct model *m = b->m;
+	uint32_t line, n_forwards = 1, forward = 1;
+	int r;
+
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		n_forwards += (uint32_t)m->nat_gateways[i].n_forwards;
+	r = lines_reserve(&b->lines, (n_forwards + RECORDS - 1) / RECORDS, &line);
+	if (r < 0)
+		return r;
+	head->forwards = (struct hg_table){ line, n_forwards };
+	r = lines_reserve(&b->lines, m->n_nat_gateways + 1, &line);
+	if (r < 0)
+		return r;
+	head->nats = (struct hg_table){ line, (uint32_t)m->n_nat_gateways + 1 };
+	struct hg_forward *forwards = lines_at(&b->lines, head->forwards.line);
+	struct hg_nat *nats = lines_at(&b->lines, line);
+
+	for (size_t i = 0; i < m->n_nat_gateways; i++) {
+		const struct nat_gateway *g = &m->nat_gateways[i];
+
+		nat_fill(b, i, forward, &nats[i + 1]);
+		for (size_t k = 0; k < g->n_forwards; k++)
+			forward_fill(&g->forwards[k], &forwards[forward++]);
+	}
+	return 0;
+}
+
+int gateways_write(struct build *b, struct hg_header *head)
+{
+	int r = gateways_fill(b, head);
+
+	return r < 0 ? r : nats_fill(b, head);
+}
