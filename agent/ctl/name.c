@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/name.h"
 
+#include <arpa/inet.h>
 #include <hg/limits.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +55,20 @@ const char *wire_addr_print(unsigned family, const struct hg_addr *a,
 	return family ? addr_print(&addr, buf) : NULL;
 }
 
+const char *wire_end_print(unsigned family, const struct hg_addr *a, __be16 port,
+			   bool with_port, char buf[static END_TEXT])
+{
+	char text[ADDR_TEXT];
+
+	wire_addr_print(family, a, text);
+	if (!with_port)
+		snprintf(buf, END_TEXT, "%s", text);
+	else
+		snprintf(buf, END_TEXT, family == HG_FAMILY_6 ? "[%s]:%u" : "%s:%u", text,
+			 ntohs(port));
+	return buf;
+}
+
 struct json *ranges_json(const struct port_range *ranges, size_t n)
 {
 	struct json *list = n ? json_new_array() : json_new_string(NULL);
@@ -97,4 +111,49 @@ struct json *peer_json(const struct model *m, const struct peer *peer)
 		snprintf(text, sizeof(text), "security_group/%s",
 			 peer->stale ? peer->stale : m->groups[peer->index].name);
 	return json_new_string(text);
+}
+
+const char *route_to_print(const struct model *m, const struct route *route,
+			   char buf[static ROUTE_TEXT])
+{
+	if (route->prefix_list < 0)
+		return cidr_print(&route->to, buf);
+	snprintf(buf, ROUTE_TEXT, "prefix_list/%s",
+		 m->prefix_lists[route->prefix_list].name);
+	return buf;
+}
+
+const char *route_via_print(const struct model *m, const struct route *route,
+			    char buf[static ROUTE_TEXT])
+{
+	const char *kind = NULL, *name = NULL;
+
+	switch (route->kind) {
+	case ROUTE_LOCAL:
+		return "local";
+	case ROUTE_BLACKHOLE:
+		return "blackhole";
+	case ROUTE_INTERNET_GATEWAY:
+		kind = "internet_gateway";
+		name = m->internet_gateways[route->target].name;
+		break;
+	case ROUTE_NAT_GATEWAY:
+		kind = "nat_gateway";
+		name = m->nat_gateways[route->target].name;
+		break;
+	case ROUTE_EGRESS_ONLY_GATEWAY:
+		kind = "egress_only_gateway";
+		name = m->egress_only_gateways[route->target].name;
+		break;
+	case ROUTE_PEERING:
+		kind = "peering";
+		name = m->peerings[route->target].name;
+		break;
+	case ROUTE_INTERFACE:
+		kind = "interface";
+		name = m->interfaces[route->target].name;
+		break;
+	}
+	snprintf(buf, ROUTE_TEXT, "%s/%s", kind, name);
+	return buf;
 }

@@ -68,3 +68,10 @@ void reply_problem(struct reply *reply, int status, struct diag *diag, const cha
 	va_end(args);
 	reply_problem_with(reply, status, diag, NULL, title);
 }
+
+const struct model *request_model(const struct request *q, struct reply *reply)
+{
+	if (!q->agent->model)
+		reply_problem(reply, 409, NULL, "no rule set is in force yet");
+	return q->agent->model;
+}

@@ -40,6 +40,9 @@ const char *request_query(const struct request *q, const char *name);
 bool request_number(const struct request *q, const char *name, uint32_t max,
 		    uint32_t otherwise, uint32_t *ret);
 
+/* The model in force; NULL after answering that there is none. */
+const struct model *request_model(const struct request *q, struct reply *reply);
+
 /* Takes 'j'. */
 void reply_json(struct reply *reply, int status, struct json *j);
 void reply_problem(struct reply *reply, int status, struct diag *diag, const char *format,
@@ -57,7 +60,9 @@ verb_fn verb_rules_get, verb_rules_put, verb_check, verb_plan, verb_explain;
 verb_fn verb_history, verb_confirm, verb_rollback, verb_version;
 /* show.c */
 verb_fn verb_vpcs, verb_interfaces, verb_subnets, verb_nacls, verb_groups;
-verb_fn verb_prefix_lists, verb_devices;
+verb_fn verb_prefix_lists;
+/* device.c, route.c */
+verb_fn verb_devices, verb_routes;
 /* stats.c */
 verb_fn verb_stats, verb_health, verb_events;
 /* flows.c */

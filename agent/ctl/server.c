@@ -45,6 +45,7 @@ static const struct resource {
 	{ "GET", "/v1/vpcs", false, verb_vpcs },
 	{ "GET", "/v1/interfaces", false, verb_interfaces },
 	{ "GET", "/v1/subnets", false, verb_subnets },
+	{ "GET", "/v1/routes", false, verb_routes },
 	{ "GET", "/v1/nacls", false, verb_nacls },
 	{ "GET", "/v1/security-groups", false, verb_groups },
 	{ "GET", "/v1/prefix-lists", false, verb_prefix_lists },

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "config/json.h"
+#include "ctl/device.h"
 #include "ctl/hits.h"
 #include "ctl/name.h"
+#include "ctl/nat.h"
 #include "ctl/proto.h"
 #include "ctl/request.h"
-
-/* The model in force; NULL after answering that there is none. */
-static const struct model *model_of(const struct request *q, struct reply *reply)
-{
-	if (!q->agent->model)
-		reply_problem(reply, 409, NULL, "no rule set is in force yet");
-	return q->agent->model;
-}
 
 static struct json *cidrs_json(const struct cidr *cidrs, size_t n)
 {
@@ -41,7 +35,7 @@ static struct json *addresses_json(const struct addr *addresses, size_t n)
 
 void verb_vpcs(const struct request *q, struct reply *reply)
 {
-	const struct model *m = model_of(q, reply);
+	const struct model *m = request_model(q, reply);
 	struct json *list;
 
 	if (!m)
@@ -59,13 +53,17 @@ void verb_vpcs(const struct request *q, struct reply *reply)
 		json_set_string(j, "default_security_group",
 				v->default_group < 0 ? NULL
 						     : m->groups[v->default_group].name);
+		json_set_string(j, "main_route_table",
+				v->main_table < 0 ? NULL
+						  : m->route_tables[v->main_table].name);
+		json_set_bool(j, "routed", v->is_routed);
 	}
 	reply_json(reply, 200, list);
 }
 
 void verb_subnets(const struct request *q, struct reply *reply)
 {
-	const struct model *m = model_of(q, reply);
+	const struct model *m = request_model(q, reply);
 	struct json *list;
 
 	if (!m)
@@ -81,6 +79,10 @@ void verb_subnets(const struct request *q, struct reply *reply)
 		json_set_string(j, "zone", s->zone);
 		json_set_string(j, "network_acl",
 				s->nacl < 0 ? NULL : m->nacls[s->nacl].name);
+		json_set_string(
+			j, "route_table",
+			s->route_table < 0 ? NULL : m->route_tables[s->route_table].name);
+		device_state_json(q->agent, s->device, j);
 		interfaces = json_set(j, "interfaces", json_new_array());
 		for (size_t k = 0; k < m->n_interfaces; k++)
 			if (m->interfaces[k].subnet == (int)i)
@@ -92,7 +94,7 @@ void verb_subnets(const struct request *q, struct reply *reply)
 
 void verb_prefix_lists(const struct request *q, struct reply *reply)
 {
-	const struct model *m = model_of(q, reply);
+	const struct model *m = request_model(q, reply);
 	const char *entries = request_query(q, "entries");
 	bool is_all = entries && strcmp(entries, "all") == 0;
 	struct json *list;
@@ -115,18 +117,7 @@ void verb_prefix_lists(const struct request *q, struct reply *reply)
 	reply_json(reply, 200, list);
 }
 
-/* ---- interfaces, devices ---- */
-
-static const struct attached *device_of(const struct request *q, const char *device)
-{
-	size_t n;
-	const struct attached *list = attach_list(q->agent->attach, &n);
-
-	for (size_t i = 0; device && i < n; i++)
-		if (strcmp(list[i].device, device) == 0)
-			return &list[i];
-	return NULL;
-}
+/* ---- interfaces ---- */
 
 static struct json *interface_addresses(const struct request *q,
 					const struct interface *f)
@@ -143,10 +134,24 @@ static struct json *interface_addresses(const struct request *q,
 	return addresses_json(found, n);
 }
 
-static struct json *interface_json(const struct request *q, const struct model *m,
-				   const struct interface *f)
+/* A list for each interface. Heap; NULL when memory is short. */
+static struct json **elastic_ips_lists(const struct model *m)
 {
-	const struct attached *d = device_of(q, f->device);
+	struct json **lists = calloc(m->n_interfaces + 1, sizeof(struct json *));
+
+	for (size_t i = 0; lists && i < m->n_interfaces; i++)
+		lists[i] = json_new_array();
+	for (size_t i = 0; lists && i < m->n_elastic_ips; i++)
+		if (m->elastic_ips[i].interface >= 0)
+			json_add(lists[m->elastic_ips[i].interface],
+				 elastic_ip_json(m, &m->elastic_ips[i]));
+	return lists;
+}
+
+/* Takes 'elastic_ips'. */
+static struct json *interface_json(const struct request *q, const struct model *m,
+				   const struct interface *f, struct json *elastic_ips)
+{
 	struct json *j = json_new_object(), *groups, *timeouts;
 
 	json_set_string(j, "name", f->name);
@@ -156,10 +161,10 @@ static struct json *interface_json(const struct request *q, const struct model *
 	groups = json_set(j, "security_groups", json_new_array());
 	for (size_t i = 0; i < f->n_groups; i++)
 		json_add(groups, json_new_string(m->groups[f->groups[i]].name));
-	json_set_string(j, "device", f->device);
+	json_set(j, "elastic_ips", elastic_ips);
+	device_state_json(q->agent, f->device, j);
 	json_set_string(j, "attach", f->is_local ? "local" : NULL);
 	json_set_string(j, "role", !f->device ? NULL : f->is_local ? "host" : "port");
-	json_set_string(j, "state", d ? attach_state_name(d->state) : NULL);
 	json_set_bool(j, "source_dest_check", f->source_dest_check);
 	json_set_string(j, "instance", f->instance);
 	timeouts = json_set(j, "timeouts", json_new_object());
@@ -171,88 +176,15 @@ static struct json *interface_json(const struct request *q, const struct model *
 
 void verb_interfaces(const struct request *q, struct reply *reply)
 {
-	const struct model *m = model_of(q, reply);
+	const struct model *m = request_model(q, reply);
+	_cleanup_free_ struct json **elastic_ips = m ? elastic_ips_lists(m) : NULL;
 	struct json *list;
 
-	if (!m)
+	if (!elastic_ips)
 		return;
 	list = json_new_array();
 	for (size_t i = 0; i < m->n_interfaces; i++)
-		json_add(list, interface_json(q, m, &m->interfaces[i]));
-	reply_json(reply, 200, list);
-}
-
-static void mac_json(struct json *j, const char *key, const uint8_t mac[6])
-{
-	static const uint8_t none[6];
-	char text[18];
-
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-		 mac[2], mac[3], mac[4], mac[5]);
-	json_set_string(j, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : text);
-}
-
-static void device_link_json(struct json *j, const struct attached *d,
-			     const struct hg_device *live, const struct hg_hop *hops)
-{
-	static const uint8_t none[6];
-	const struct hg_hop *hop = live && live->hop ? &hops[live->hop] : NULL;
-
-	if (!d->link.ifindex) {
-		json_set_null(j, "ifindex");
-		json_set_null(j, "mac");
-		json_set_null(j, "peer_mac");
-		json_set_null(j, "mtu");
-		json_set_bool(j, "peer_redirect", false);
-		return;
-	}
-	json_set_number(j, "ifindex", d->link.ifindex);
-	mac_json(j, "mac", d->link.mac);
-	mac_json(j, "peer_mac", hop ? hop->mac.byte : none);
-	json_set_number(j, "mtu", d->link.mtu);
-	json_set_bool(j, "peer_redirect", hop && hop->flags & HG_HOP_PEER);
-}
-
-static struct json *device_json(const struct attached *d, const struct image *image,
-				const struct hg_hop *hops, const char *interface)
-{
-	bool is_attached = d->state == ATTACH_ATTACHED;
-	const struct hg_device *live = NULL;
-	struct json *j = json_new_object();
-
-	if (image->lines)
-		live = image_record(image, image_header(image)->devices, d->id,
-				    sizeof(*live));
-	json_set_string(j, "device", d->device);
-	json_set_string(j, "interface", interface);
-	json_set_string(j, "role", d->is_host ? "host" : "port");
-	json_set_string(j, "hook", hook_name(d->hook));
-	json_set_string(j, "state", attach_state_name(d->state));
-	json_set_string(j, "ingress", !is_attached ? NULL : d->is_xdp ? "xdp" : "tc");
-	json_set_string(j, "egress", is_attached ? "tc" : NULL);
-	json_set_string(j, "why", d->why);
-	json_set_string(j, "error", d->error[0] ? d->error : NULL);
-	device_link_json(j, d, live, hops);
-	return j;
-}
-
-void verb_devices(const struct request *q, struct reply *reply)
-{
-	const struct model *m = model_of(q, reply);
-	struct image image = dataplane_image(q->agent->dp);
-	const struct hg_hop *hops = dataplane_hops(q->agent->dp);
-	struct json *list;
-
-	if (!m)
-		return;
-	list = json_new_array();
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		const struct interface *f = &m->interfaces[i];
-		const struct attached *d = device_of(q, f->device);
-
-		if (d)
-			json_add(list, device_json(d, &image, hops, f->name));
-	}
+		json_add(list, interface_json(q, m, &m->interfaces[i], elastic_ips[i]));
 	reply_json(reply, 200, list);
 }
 
@@ -303,7 +235,7 @@ static struct json *nacl_rules_json(const struct model *m, const struct nacl *na
 
 void verb_nacls(const struct request *q, struct reply *reply)
 {
-	const struct model *m = model_of(q, reply);
+	const struct model *m = request_model(q, reply);
 	struct hits hits;
 	struct json *list;
 
@@ -360,7 +292,7 @@ static void group_members_json(struct json *j, const struct model *m, size_t gro
 
 void verb_groups(const struct request *q, struct reply *reply)
 {
-	const struct model *m = model_of(q, reply);
+	const struct model *m = request_model(q, reply);
 	struct hits hits;
 	struct json *list;
 

@@ -29,6 +29,7 @@ static void counters_json(struct json *j, const struct hg_counters *c)
 	json_set_u64(j, "passed_bytes", c->passed_bytes);
 	json_set_u64(j, "dropped_bytes", c->dropped_bytes);
 	json_set_u64(j, "events_lost", c->events_lost);
+	json_set_u64(j, "told", c->told);
 }
 
 static struct json *flows_json(struct agent *a, const struct hg_counters *total)

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Route tables as one reads them: the VPC's own CIDRs first, then what is written. A CIDR of the
+ * VPC that a written route replaces has no line of its own. A route is a black hole where it says
+ * so, and where what it names cannot take a packet now. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "config/json.h"
+#include "ctl/device.h"
+#include "ctl/hits.h"
+#include "ctl/name.h"
+#include "ctl/request.h"
+
+static bool has_family(const struct interface *f, uint8_t family)
+{
+	for (size_t i = 0; i < f->n_addresses; i++)
+		if (f->addresses[i].family == family)
+			return true;
+	return false;
+}
+
+/* Why packets to an interface get nowhere, as the packet path has it. 'family' 0: either. */
+static const char *interface_trouble(const struct agent *a, const struct interface *f,
+				     uint8_t family, char buf[static DEVICE_TROUBLE])
+{
+	const struct subnet *s = f->subnet < 0 ? NULL : &a->model->subnets[f->subnet];
+
+	if (f->device)
+		return device_trouble(a, f->device, buf);
+	if (family ? !has_family(f, family) : f->n_addresses == 0)
+		return "it has no address of this family";
+	if (!s || !s->device)
+		return "neither it nor its subnet has a device";
+	return device_trouble(a, s->device, buf);
+}
+
+static const char *route_trouble(const struct agent *a, const struct route *route,
+				 char buf[static DEVICE_TROUBLE])
+{
+	const struct model *m = a->model;
+
+	switch (route->kind) {
+	case ROUTE_INTERNET_GATEWAY:
+		return device_trouble(a, m->internet_gateways[route->target].device, buf);
+	case ROUTE_EGRESS_ONLY_GATEWAY:
+		return device_trouble(a, m->egress_only_gateways[route->target].device,
+				      buf);
+	case ROUTE_INTERFACE:
+		return interface_trouble(
+			a, &m->interfaces[route->target],
+			route->prefix_list < 0 ? route->to.addr.family : 0, buf);
+	default:
+		return NULL;
+	}
+}
+
+static struct json *route_json(const char *to, const char *via, const char *origin,
+			       bool is_active, const char *why)
+{
+	struct json *j = json_new_object();
+
+	json_set_string(j, "to", to);
+	json_set_string(j, "via", via);
+	json_set_string(j, "origin", origin);
+	json_set_string(j, "state", is_active ? "active" : "blackhole");
+	json_set_string(j, "why", why);
+	return j;
+}
+
+static bool is_replaced(const struct route_table *table, const struct cidr *cidr)
+{
+	for (size_t i = 0; i < table->n_routes; i++)
+		if (table->routes[i].prefix_list < 0 &&
+		    cidr_compare(&table->routes[i].to, cidr) == 0)
+			return true;
+	return false;
+}
+
+static struct json *routes_json(const struct agent *a, const struct route_table *table,
+				const struct hits *hits)
+{
+	const struct model *m = a->model;
+	const struct vpc *vpc = &m->vpcs[table->vpc];
+	char to[ROUTE_TEXT], via[ROUTE_TEXT], why[DEVICE_TROUBLE];
+	struct json *list = json_new_array(), *j;
+
+	for (uint32_t i = 0; i < vpc->n_cidrs; i++) {
+		if (is_replaced(table, &vpc->cidrs[i]))
+			continue;
+		j = json_add(list, route_json(cidr_print(&vpc->cidrs[i], to), "local",
+					      "local", true, NULL));
+		hits_json(hits, HG_OBJECT_ROUTE_TABLE, table->name, 0, HG_RULE_LOCAL + i,
+			  j);
+	}
+	for (uint32_t i = 0; i < table->n_routes; i++) {
+		const struct route *route = &table->routes[i];
+		const char *trouble = route_trouble(a, route, why);
+
+		j = json_add(list,
+			     route_json(route_to_print(m, route, to),
+					route_via_print(m, route, via),
+					route->prefix_list < 0 ? "static" : "prefix_list",
+					!trouble && route->kind != ROUTE_BLACKHOLE,
+					trouble));
+		hits_json(hits, HG_OBJECT_ROUTE_TABLE, table->name, 0, i, j);
+	}
+	return list;
+}
+
+void verb_routes(const struct request *q, struct reply *reply)
+{
+	const struct model *m = request_model(q, reply);
+	struct hits hits;
+	struct json *list;
+
+	if (!m || hits_init(&hits, q->agent) < 0)
+		return;
+	list = json_new_array();
+	for (size_t i = 0; i < m->n_route_tables; i++) {
+		const struct route_table *table = &m->route_tables[i];
+		struct json *j = json_add(list, json_new_object()), *subnets;
+
+		json_set_string(j, "name", table->name);
+		json_set_string(j, "vpc", m->vpcs[table->vpc].name);
+		json_set_bool(j, "implicit", table->is_implicit);
+		json_set_bool(j, "main", table->is_main);
+		subnets = json_set(j, "subnets", json_new_array());
+		for (size_t k = 0; k < m->n_subnets; k++)
+			if (m->subnets[k].route_table == (int)i)
+				json_add(subnets, json_new_string(m->subnets[k].name));
+		json_set(j, "routes", routes_json(q->agent, table, &hits));
+	}
+	hits_done(&hits);
+	reply_json(reply, 200, list);
+}
