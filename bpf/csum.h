@@ -27,6 +27,17 @@ static __always_inline __u64 csum_swap_words(__u64 sum, const __be32 *old,
 	return sum;
 }
 
+/* 'sum' and 'size' bytes more, a multiple of 4; not of the frame. */
+static __always_inline __u64 csum_add(__u64 sum, const void *p, __u32 size)
+{
+	const __be32 *w = p;
+
+	VERIFIER_UNROLL
+	for (__u32 i = 0; i < size / 4; i++)
+		sum += w[i];
+	return sum;
+}
+
 /* As the kernel's helpers take it. */
 static __always_inline __u32 csum_fold32(__u64 sum)
 {

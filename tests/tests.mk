@@ -2,7 +2,7 @@
 # speaks TAP; tests/lib/tap.sh adds them up.
 
 # ---- what a test program is made of: archives, so that each takes only what it names ----
-$(O)/libtests.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
+$(O)/libtests.a: $(patsubst %.c,$(O)/%.o,$(filter-out %.bpf.c,$(wildcard tests/lib/*.c)))
 $(O)/liboracle.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/oracle/*.c))
 $(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 $(O)/libagent.a: $(filter-out %/main.o,$(AGENT_OBJ))
@@ -28,7 +28,7 @@ UNIT_AGENT_C := $(wildcard tests/unit/kernel/*.c tests/unit/ctl/*.c tests/unit/f
 UNIT_CLI_C   := $(wildcard tests/unit/cli/*.c)
 UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C),$(wildcard tests/unit/*/*.c))
 GOLDEN_C     := $(wildcard tests/golden/*.c)
-PACKET_C     := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
+PACKET_C     := $(wildcard tests/packet/*.c)
 WITNESS_C    := tests/witness/witness.c
 BENCH_C      := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(eval $(call programs,$(UNIT_PURE_C) $(GOLDEN_C),$(PURE_LIBS),$(LIBS_config)))
@@ -106,7 +106,7 @@ $(O)/tests/%.bpf.o: tests/%.bpf.c
 $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)bpftool gen skeleton $< name $(basename $(basename $(@F)))_bpf > $@
-$(O)/tests/packet/frames.o: $(O)/tests/packet/frames.skel.h
+$(O)/tests/lib/anvil.o: $(O)/tests/lib/anvil.skel.h
 test: ## everything, as CI runs it
 	$(Q)tests/run
 

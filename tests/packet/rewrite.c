@@ -2,76 +2,13 @@
 
 /* What is done to frames, without rules: a frame and its description in, and out must come what the
  * changed description describes, checksums made from nothing. Each at both kinds of door. */
-#include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "tests/lib/frame.h"
+#include "tests/lib/anvil.h"
 #include "tests/lib/tap.h"
-#include "tests/packet/frames.h"
-#include "tests/packet/frames.skel.h"
 
-#define ACT_TTL 1
-#define ACT_NAT 2
-
-static struct frames_bpf *programs;
-static struct frames_ask question;
-
-struct answer {
-	struct frames_ask ask;
-	size_t size;
-	uint8_t frame[FRAME_MAX];
-};
-
-static struct answer ask(struct bpf_program *p, const uint8_t *frame, size_t size)
-{
-	struct answer a = { .size = sizeof(a.frame) };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = size,
-		    .data_out = a.frame, .data_size_out = sizeof(a.frame));
-	uint32_t zero = 0;
-
-	if (bpf_map__update_elem(programs->maps.ask, &zero, sizeof(zero), &question,
-				 sizeof(question), 0) < 0 ||
-	    bpf_prog_test_run_opts(bpf_program__fd(p), &opts) < 0 ||
-	    bpf_map__lookup_elem(programs->maps.ask, &zero, sizeof(zero), &a.ask,
-				 sizeof(a.ask), 0) < 0)
-		bail("cannot run a program: %s", strerror(errno));
-	a.size = opts.data_size_out;
-	return a;
-}
-
-static struct hg_addr on_wire(const struct addr *a)
-{
-	struct hg_addr w = {};
-
-	memcpy(w.w, a->bytes, a->family == 6 ? 16 : 4);
-	return w;
-}
-
-/* As bpf/parse.h makes it. */
-static struct hg_tuple tuple_of(const struct frame *f)
-{
-	struct hg_tuple t = { .saddr = on_wire(&f->saddr),
-			      .daddr = on_wire(&f->daddr),
-			      .protocol = f->protocol,
-			      .family = f->saddr.family };
-	uint8_t request = f->protocol == 58 ? 128 : 8;
-
-	if (f->protocol == 6 || f->protocol == 17) {
-		t.sport = htons(f->sport);
-		t.dport = htons(f->dport);
-	} else if (f->icmp_type == request) {
-		t.sport = htons(f->icmp_id);
-		t.dport = htons(request << 8);
-	} else if (f->icmp_type == (f->protocol == 58 ? 129 : 0)) {
-		t.sport = htons(request << 8);
-		t.dport = htons(f->icmp_id);
-	}
-	return t;
-}
+static struct anvil_ask question;
 
 /* What a frame is besides its description. */
 enum { PLAIN, NO_CHECKSUM, NO_QUOTED_CHECKSUM };
@@ -100,28 +37,27 @@ static size_t build(const struct frame *f, int how, uint8_t *buf)
 	return size;
 }
 
-static void expect_at(struct bpf_program *const doors[2], const struct frame *f,
+static void expect_at(const char *const doors[2], const struct frame *f,
 		      const struct frame *want, int how, const char *what)
 {
 	uint8_t before[FRAME_MAX], after[FRAME_MAX];
 	size_t size = build(f, how, before), want_size = build(want, how, after);
 
-	question.to = tuple_of(want);
+	question.to = anvil_tuple(want);
 	for (size_t i = 0; i < 2; i++) {
-		struct answer a = ask(doors[i], before, size);
+		struct anvil_answer a = anvil_strike(doors[i], &question, before, size);
 
 		if (a.ask.parsed || a.ask.result)
 			note("parsed %d, result %d", a.ask.parsed, a.ask.result);
 		is_frame(a.frame, a.ask.result ? 0 : a.size, after, want_size, "%s: %s",
-			 bpf_program__name(doors[i]), what);
+			 doors[i], what);
 	}
 }
 
 static void expect(const struct frame *f, const struct frame *want, int how,
 		   const char *what)
 {
-	struct bpf_program *const doors[] = { programs->progs.rewrite_tc,
-					      programs->progs.rewrite_xdp };
+	const char *const doors[] = { "rewrite_tc", "rewrite_xdp" };
 
 	expect_at(doors, f, want, how, what);
 }
@@ -142,7 +78,7 @@ static void rewrite_each_way(const char *what, struct frame f, int how)
 	addresses.daddr = target.daddr;
 	ttl.ttl = 63;
 
-	question = (struct frames_ask){ .act = ACT_NAT };
+	question = (struct anvil_ask){ .act = ACT_NAT };
 	snprintf(name, sizeof(name), "%s: source", what);
 	expect(&f, &source, how, name);
 	snprintf(name, sizeof(name), "%s: destination", what);
@@ -239,7 +175,7 @@ static void rewrite_to_zero(int family, uint8_t protocol)
 	struct frame want = f;
 
 	find_zero(&want);
-	question = (struct frames_ask){ .act = ACT_NAT };
+	question = (struct anvil_ask){ .act = ACT_NAT };
 	expect(&f, &want, PLAIN,
 	       protocol == 17 ? "a UDP checksum of 0 is written as 0xffff"
 			      : "a TCP checksum of 0 is 0");
@@ -273,11 +209,10 @@ static void rewrite_udplite(int family)
 		ip[10] = sum >> 8;
 		ip[11] = sum & 255;
 	}
-	question = (struct frames_ask){ .act = ACT_NAT, .to = tuple_of(&want) };
+	question = (struct anvil_ask){ .act = ACT_NAT, .to = anvil_tuple(&want) };
 	for (int i = 0; i < 2; i++) {
-		struct answer a =
-			ask(i ? programs->progs.rewrite_xdp : programs->progs.rewrite_tc,
-			    before, size);
+		struct anvil_answer a = anvil_strike(i ? "rewrite_xdp" : "rewrite_tc",
+						     &question, before, size);
 
 		is_frame(a.frame, a.size, after, size, "%s: UDP-Lite, by %s",
 			 families[family].name, i ? "XDP" : "TC");
@@ -289,8 +224,7 @@ static void rewrite_udplite(int family)
 static void quote(const char *what, const struct frame *sent, const struct frame *asked,
 		  size_t quote_size, int how)
 {
-	struct bpf_program *const doors[] = { programs->progs.quote_tc,
-					      programs->progs.quote_xdp };
+	const char *const doors[] = { "quote_tc", "quote_xdp" };
 	bool is6 = sent->saddr.family == 6;
 	struct frame f = frame_error(is6 ? "2001:db8:99::1" : "192.0.2.99", sent);
 	struct frame want = f;
@@ -299,9 +233,9 @@ static void quote(const char *what, const struct frame *sent, const struct frame
 	f.quote_size = want.quote_size = quote_size;
 	want.quote = asked;
 	want.daddr = asked->saddr;
-	question = (struct frames_ask){ .quoted = tuple_of(sent),
-					.unquoted = tuple_of(asked),
-					.act = ACT_NAT };
+	question = (struct anvil_ask){ .quoted = anvil_tuple(sent),
+				       .unquoted = anvil_tuple(asked),
+				       .act = ACT_NAT };
 	expect_at(doors, &f, &want, how, what);
 	/* As the error leaves a gateway whose inside has sent it; also what it quotes is changed by then. */
 	want.saddr = address(is6 ? "2001:db8:5::20" : "203.0.113.20");
@@ -344,9 +278,7 @@ static void quote_protocols(int family)
 
 int main(void)
 {
-	programs = frames_bpf__open_and_load();
-	if (!programs)
-		bail("cannot load frames.bpf.c: %s", strerror(errno));
+	anvil_open();
 	for (int family = 0; family < 2; family++) {
 		rewrite_protocols(family);
 		rewrite_fragments(family);
@@ -355,6 +287,6 @@ int main(void)
 		rewrite_udplite(family);
 		quote_protocols(family);
 	}
-	frames_bpf__destroy(programs);
+	anvil_close();
 	return done();
 }

@@ -3,8 +3,11 @@
 /* Programs that do one thing to a frame, so that it can be looked at without rules: each reads the
  * question in 'ask', parses as the product does, and acts. */
 #include "quote.h"
+#include "reply.h"
 
-#include "frames.h"
+#include "anvil_ask.h"
+
+#define TC_ACT_SHOT 2
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -13,7 +16,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct frames_ask);
+	__type(value, struct anvil_ask);
 } ask SEC(".maps");
 
 struct {
@@ -24,10 +27,10 @@ struct {
 } packet SEC(".maps");
 
 /* The packet in hand, parsed; NULL when it makes no sense. */
-static __always_inline struct pkt *frames_enter(struct frame *f, struct frames_ask **ret)
+static __always_inline struct pkt *anvil_enter(struct frame *f, struct anvil_ask **ret)
 {
 	__u32 zero = 0;
-	struct frames_ask *a = bpf_map_lookup_elem(&ask, &zero);
+	struct anvil_ask *a = bpf_map_lookup_elem(&ask, &zero);
 	struct pkt *pkt = bpf_map_lookup_elem(&packet, &zero);
 
 	if (!a || !pkt)
@@ -54,6 +57,12 @@ static __always_inline void frame_of_skb(struct __sk_buff *skb, struct frame *f)
 			     .ctx = skb };
 }
 
+/* To whoever sent it. */
+static __always_inline int back(struct __sk_buff *skb)
+{
+	return bpf_redirect(skb->ifindex, 0);
+}
+
 static __always_inline void frame_of_xdp(struct xdp_md *xdp, struct frame *f)
 {
 	*f = (struct frame){ .data = (void *)(long)xdp->data,
@@ -67,28 +76,28 @@ static __always_inline void frame_of_xdp(struct xdp_md *xdp, struct frame *f)
 SEC("tc")
 int rewrite_tc(struct __sk_buff *skb)
 {
-	struct frames_ask *a;
+	struct anvil_ask *a;
 	struct frame f;
 	struct pkt *pkt;
 
 	frame_of_skb(skb, &f);
-	pkt = frames_enter(&f, &a);
+	pkt = anvil_enter(&f, &a);
 	if (!pkt)
 		return 0;
 	a->result = rewrite_frame(&f, pkt);
 	a->csum = bpf_csum_update(skb, 0);
-	return 0;
+	return back(skb);
 }
 
 SEC("xdp")
 int rewrite_xdp(struct xdp_md *xdp)
 {
-	struct frames_ask *a;
+	struct anvil_ask *a;
 	struct frame f;
 	struct pkt *pkt;
 
 	frame_of_xdp(xdp, &f);
-	pkt = frames_enter(&f, &a);
+	pkt = anvil_enter(&f, &a);
 	if (pkt)
 		a->result = rewrite_frame(&f, pkt);
 	return XDP_PASS;
@@ -97,27 +106,43 @@ int rewrite_xdp(struct xdp_md *xdp)
 SEC("tc")
 int quote_tc(struct __sk_buff *skb)
 {
-	struct frames_ask *a;
+	struct anvil_ask *a;
 	struct frame f;
 	struct pkt *pkt;
 
 	frame_of_skb(skb, &f);
-	pkt = frames_enter(&f, &a);
+	pkt = anvil_enter(&f, &a);
 	if (pkt)
 		a->result = quote_frame(&f, pkt, &a->quoted, &a->unquoted);
-	return 0;
+	return back(skb);
 }
 
 SEC("xdp")
 int quote_xdp(struct xdp_md *xdp)
 {
-	struct frames_ask *a;
+	struct anvil_ask *a;
 	struct frame f;
 	struct pkt *pkt;
 
 	frame_of_xdp(xdp, &f);
-	pkt = frames_enter(&f, &a);
+	pkt = anvil_enter(&f, &a);
 	if (pkt)
 		a->result = quote_frame(&f, pkt, &a->quoted, &a->unquoted);
 	return XDP_PASS;
+}
+
+SEC("tc")
+int reply_tc(struct __sk_buff *skb)
+{
+	struct anvil_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_skb(skb, &f);
+	pkt = anvil_enter(&f, &a);
+	if (!pkt)
+		return TC_ACT_SHOT;
+	pkt->now = a->now;
+	a->result = reply_frame(&f, pkt, &a->source);
+	return a->result ? back(skb) : TC_ACT_SHOT;
 }
