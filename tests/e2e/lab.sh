@@ -46,7 +46,7 @@ mac_of() { at "$1" ip -j link show dev eth0 | jq -r '.[0].address'; }
 for wires in '' --veth; do
 	LAB=$first-4
 	# shellcheck disable=SC2086 # no word or one
-	jq 'del(.interfaces.b)' "$ROOT/tests/e2e/gateway.json" | "$LABTOOL" up /dev/stdin --name "$LAB" --router --far 1400 $wires >/dev/null
+	"$LABTOOL" up "$ROOT/tests/e2e/gateway.json" --name "$LAB" --router --far 1400 $wires >/dev/null
 	serve tcp web 80
 	serve tcp far 80
 	row answer tcp  a fd00:10::10 80 ''    "${wires:---bridge}: an instance reaches another subnet of the gateway"

@@ -16,6 +16,7 @@ TEST=$(basename "$0" .sh)
 WORK=$(mktemp -d "/tmp/hg-$TEST.XXXXXX")
 RULES=$WORK/rules.json
 LAB='' AGENT='' N_OK=0 N_BAD=0
+TAG='' # begins every sentence
 
 # shellcheck source=tools/lab/traffic.sh
 . "$ROOT/tools/lab/traffic.sh"
@@ -26,10 +27,10 @@ diag() { printf '# %s\n' "${@//$'\n'/$'\n'# }"; }
 ok() { # STATUS SENTENCE
 	if (($1 == 0)); then
 		N_OK=$((N_OK + 1))
-		echo "ok $((N_OK + N_BAD)) - $2"
+		echo "ok $((N_OK + N_BAD)) - $TAG$2"
 	else
 		N_BAD=$((N_BAD + 1))
-		echo "not ok $((N_OK + N_BAD)) - $2"
+		echo "not ok $((N_OK + N_BAD)) - $TAG$2"
 	fi
 }
 is() { # GOT WANT SENTENCE
@@ -107,8 +108,14 @@ apply() { hg apply "$RULES"; }
 edit() { # JQ-EXPRESSION...: changes $RULES
 	jq "$@" "$RULES" >"$RULES.edited" && mv "$RULES.edited" "$RULES"
 }
-gateway_rules() { # [JQ-EXPRESSION]: $RULES is the gateway of gateway.json, changed
-	jq "${1:-.}" "$ROOT/tests/e2e/gateway.json" >"$RULES"
+# $RULES and the lab of gateway.json, changed, with that hook on every device.
+gateway_up() { # HOOK JQ-EXPRESSION [OPTION OF lab up]...
+	jq --arg hook "$1" "$2"' | (.subnets, .internet_gateways, .egress_only_gateways) |= map_values(.hook = $hook)' \
+		"$ROOT/tests/e2e/gateway.json" >"$RULES"
+	TAG="$1: "
+	# shellcheck disable=SC2046 # no word or two
+	lab_up $(if [[ $1 == xdp ]]; then echo --veth --xdp; fi) "${@:3}"
+	agent_up
 }
 # The internet sends what is for these to the gateway, whether or not that answers ARP for them.
 force_in() { # ADDRESS...
@@ -150,21 +157,6 @@ dropped() { # [REASON]: packets
 	hg --json stats | jq --arg reason "${1:-}" 'if $reason == "" then [.dropped[]] | add // 0 else .dropped[$reason] // 0 end'
 }
 adds_up() { hg --json stats | jq -e '.received == .passed + ([.dropped[]] | add // 0)'; }
-
-# ---- what takes more than shell (speak.py) ----
-
-SPEAK=$ROOT/tests/e2e/speak.py
-serve_many() { # MACHINE PORT: HTTP and DNS, both families; they end with the lab
-	nsenter --net="$(ns_of "$1")" -- "$SPEAK" serve "$2" 2>>"$WORK/serve.log" &
-	disown
-	within 5 is_served tcp "$1" "$2"
-}
-many() { # MACHINE http|dns ADDRESS PORT N [SOURCE]: JSON
-	at "$1" timeout 60 "$SPEAK" "${@:2}" 2>&1
-}
-seen_as() { # MACHINE ADDRESS PORT [SOURCE]: the address that the server sees
-	many "$1" http "$2" "$3" 1 "${@:4}" | jq -r '.sources[0]? // .wrong[0]'
-}
 
 # ---- bulk, byte for byte ----
 

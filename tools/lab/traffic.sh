@@ -77,3 +77,18 @@ held() { # NAME SECONDS
 	echo "$word" >&"${HELD[$1]}"
 	within "$2" grep -qx "$word" "$WORK/heard.$1"
 }
+
+# ---- what takes more than shell (speak.py) ----
+
+SPEAK=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/speak.py
+serve_many() { # MACHINE PORT: HTTP and DNS, both families; they end with the lab
+	nsenter --net="$(ns_of "$1")" -- "$SPEAK" serve "$2" 2>>"$WORK/serve.log" &
+	disown
+	within 5 is_served tcp "$1" "$2"
+}
+many() { # MACHINE http|dns ADDRESS PORT N [SOURCE]: JSON
+	at "$1" timeout 60 "$SPEAK" "${@:2}" 2>&1
+}
+seen_as() { # MACHINE ADDRESS PORT [SOURCE]: the address that the server sees
+	many "$1" http "$2" "$3" 1 "${@:4}" | jq -r '.sources[0]? // .wrong[0]'
+}

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""speak: many conversations at once, and bulk by datagrams, for the end-to-end tests.
+"""speak: many conversations at once, and bulk by datagrams, for the demo and the tests.
 
 What shell and socat cannot do: a thousand HTTP connections that are all open at one moment,
 questions by UDP whose answers say from where they were seen to come, and a gigabyte of
 datagrams of which none may be lost.
 
-  speak.py serve PORT                     HTTP and DNS on PORT, both families, until killed
-  speak.py http ADDRESS PORT N [SOURCE]   N connections at once; the server answers none before all have asked
-  speak.py dns  ADDRESS PORT N [SOURCE]   N questions, each by a socket of its own
-  speak.py take PORT BYTES                one datagram transfer, either way
+  speak.py serve PORT   HTTP and DNS on PORT, both families, until killed
+  speak.py http ADDRESS PORT N [SOURCE [FIRST-PORT]]  N connections at once; the server answers none before all
+                        have asked
+  speak.py dns  ADDRESS PORT N [SOURCE [FIRST-PORT]]  N questions, each by a socket of its own
+  speak.py take PORT BYTES   one datagram transfer, either way
   speak.py give up|down ADDRESS PORT BYTES [plain]
 
 http and dns print, as JSON: how many were answered, and the sources that the server saw.
@@ -31,6 +32,7 @@ SEGMENT = 1400  # bytes of UDP payload: a number and the data
 DATA = SEGMENT - 8
 BATCH = 40  # segments in one call
 WINDOW = 480  # segments that may be on their way: fewer than any queue between the two holds
+PATIENCE = 10  # seconds for one conversation
 SILENCE = 5  # seconds without progress after which a segment is lost
 UDP_SEGMENT, UDP_GRO = 103, 104
 SO_RCVBUFFORCE = 33
@@ -106,7 +108,7 @@ async def serve(port):
 
 
 async def ask_http(address, port, n, source):
-    reader, writer = await asyncio.open_connection(address, port, local_addr=source and (source, 0))
+    reader, writer = await asyncio.open_connection(address, port, local_addr=source)
     writer.write(b"GET /%d HTTP/1.1\r\nHost: %s\r\n\r\n" % (n, address.encode()))
     head = await reader.readuntil(b"\r\n\r\n")
     body = await reader.read()
@@ -121,7 +123,7 @@ async def ask_dns(address, port, _, source):
     with socket.socket(family_of(address), socket.SOCK_DGRAM) as s:
         s.setblocking(False)
         if source:
-            s.bind((source, 0))
+            s.bind(source)
         s.connect((address, port))
         number = struct.pack("!H", random.randrange(65536))
         await loop.sock_sendall(s, number + QUESTION)
@@ -131,14 +133,17 @@ async def ask_dns(address, port, _, source):
         return [answer[12 + len(QUESTION) - 10 + 13 :].decode(), s.getsockname()[1]]
 
 
-async def ask(how, address, port, n, source=None, at_once=2000):
-    gate = asyncio.Semaphore(at_once)
+AT_ONCE = {ask_http: 4000, ask_dns: 200}
 
-    async def one():
+
+async def ask(how, address, port, n, source=None, first=0):
+    gate = asyncio.Semaphore(AT_ONCE[how])
+
+    async def one(i):
         async with gate:
-            return await asyncio.wait_for(how(address, port, n, source), 20)
+            return await asyncio.wait_for(how(address, port, n, source and (source, int(first) and int(first) + i)), PATIENCE)
 
-    answers = await asyncio.gather(*(one() for _ in range(n)), return_exceptions=True)
+    answers = await asyncio.gather(*(one(i) for i in range(n)), return_exceptions=True)
     good = [a for a in answers if not isinstance(a, BaseException)]
     said = {"asked": n, "answered": len(good), "sources": sorted({a[0] for a in good})}
     if how is ask_http:
@@ -256,7 +261,7 @@ def give(way, address, port, size, *how):
 
 
 def main(what, *args):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+    resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1:] * 2)
     if what == "serve":
         return asyncio.run(serve(int(args[0])))
     if what in ("http", "dns"):
