@@ -73,7 +73,7 @@ static struct found uplinks_find(const struct image *image, const struct addr *a
 	const struct hg_header *h = image_header(image);
 	struct found own = { 0 }, any = { 0 };
 
-	for (uint32_t id = 1; id < h->devices.n; id++) {
+	for (uint32_t id = 1; h->uplinks.n > 1 && id < h->devices.n; id++) {
 		const struct hg_device *d = image_device(image, id);
 		const struct hg_place *p =
 			d && d->uplink ? image_place(image, d->uplink, a) : NULL;
