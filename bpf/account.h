@@ -34,6 +34,72 @@ struct {
 	__uint(max_entries, 1 << 20);
 } hg_events SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HG_METERS);
+	__type(key, __u32);
+	__type(value, struct hg_meter);
+} hg_meters SEC(".maps");
+
+static __always_inline struct hg_meter *account_meter(const struct pkt *pkt)
+{
+	__u32 i = pkt->meter;
+
+	return i && pkt->commit ? bpf_map_lookup_elem(&hg_meters, &i) : NULL;
+}
+
+static __always_inline void account_established(const struct pkt *pkt)
+{
+	struct hg_meter *m = account_meter(pkt);
+
+	if (m)
+		m->established++;
+}
+
+static __always_inline void account_port_error(const struct pkt *pkt)
+{
+	struct hg_meter *m = account_meter(pkt);
+
+	if (m)
+		m->port_errors++;
+}
+
+/* A packet met a connection that had been idle for too long, and removed it. */
+static __always_inline void account_idle(struct pkt *pkt, __u32 meter)
+{
+	struct hg_meter *m;
+
+	pkt->meter = meter;
+	m = account_meter(pkt);
+	pkt->meter = 0;
+	if (m)
+		m->idle_timeouts++;
+}
+
+/* What a NAT gateway itself refuses; filters on its way are not its doing. */
+#define METER_DROPS                                                       \
+	(1ULL << HG_DROP_NAT_PROTOCOL | 1ULL << HG_DROP_NAT_UNSOLICITED | \
+	 1ULL << HG_DROP_NAT_NO_PORT | 1ULL << HG_DROP_NO_FLOW |          \
+	 1ULL << HG_DROP_FRAGMENT)
+
+static __always_inline void account_nat(const struct pkt *pkt, __u32 reason)
+{
+	struct hg_meter *m = account_meter(pkt);
+	__u32 back = pkt->is_back & 1;
+
+	if (!m)
+		return;
+	if (!reason) {
+		m->packets[back] += pkt->segs;
+		m->bytes[back] += pkt->len;
+		if (pkt->is_new && pkt->tuple.protocol == IPPROTO_TCP)
+			m->attempts++;
+	} else if (reason < 64 && METER_DROPS >> reason & 1) {
+		m->dropped[back] += pkt->segs;
+		m->dropped_bytes[back] += pkt->len;
+	}
+}
+
 /* A rule has decided. Not atomic: the counter is this CPU's, and an interrupt between
  * its two halves costs one hit. */
 static __always_inline void account_hit(const struct pkt *pkt, __u32 rule)
@@ -88,6 +154,7 @@ static __always_inline int account(const struct pkt *pkt, int result, int is_ans
 			c->answered++;
 		if (pkt->is_exempt)
 			c->exempt++;
+		account_nat(pkt, 0);
 		if (pkt->is_new && pkt->monitor)
 			account_event(pkt, c, HG_EVENT_FLOW, 0);
 		return result;
@@ -97,7 +164,10 @@ static __always_inline int account(const struct pkt *pkt, int result, int is_ans
 	VERIFIER_KEEP(reason);
 	if (reason < HG_DROPS)
 		c->dropped[reason]++;
+	account_nat(pkt, reason);
 	c->dropped_bytes += pkt->frame_len;
+	if (pkt->is_told)
+		c->told++;
 	if (pkt->monitor)
 		account_event(pkt, c, HG_EVENT_DROP, reason);
 	return result;

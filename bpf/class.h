@@ -20,8 +20,15 @@ static __always_inline void class_read(const struct pkt *pkt, const struct hg_vp
 	if (!c)
 		return;
 	c += id & 1;
-	*ret = (struct end){ c->peer, c->interface, c->subnet, c->exempt,
-			     c->row,  c->public,    c->nat,    c->is_inside };
+	/* A literal would be made on the stack. */
+	ret->peer = c->peer;
+	ret->interface = c->interface;
+	ret->subnet = c->subnet;
+	ret->exempt = c->exempt;
+	ret->row = c->row;
+	ret->public = c->public;
+	ret->nat = c->nat;
+	ret->is_inside = c->is_inside;
 }
 
 /* A call: the search stands at half a dozen places, and is much code. */

@@ -5,13 +5,15 @@
  *
  * In       pkt; the device; the flow's entry if there is one (expired, stale or about to
  *          step, or NULL).
- * Out      pkt->hop, pkt->rule, tracked, is_exempt; entries opened, renewed or forgotten.
+ * Out      pkt->out, hop, to, act, reply, rule, tracked, is_exempt; entries opened, renewed
+ *          or forgotten.
  * Result   0 or the reason of the first stage that refused.
  * Cost     Two class look-ups, up to four classifiers (six for UDP), two inserts.
  */
 #include "exempt.h"
 #include "frag.h"
 #include "group.h"
+#include "journey.h"
 #include "nacl.h"
 #include "neighbour.h"
 #include "open.h"
@@ -111,15 +113,6 @@ HG_GLOBAL int judge(struct scratch *s, __u32 flags)
 	return dest_check(pkt, e);
 }
 
-/* The error goes to the end that sent the quoted packet, so the ends change places. */
-static __always_inline __u32 decide_related(struct frame *f, struct scratch *s)
-{
-	__u32 quoted = related_find(f, s);
-
-	return (quoted & HG_FLOW_TRACK_SRC ? HG_FLOW_TRACK_DST : 0) |
-	       (quoted & HG_FLOW_TRACK_DST ? HG_FLOW_TRACK_SRC : 0);
-}
-
 /* Does no filter touch it? 1: and nothing is remembered. 2: its answers shall pass. */
 static __always_inline int decide_exempt(const struct pkt *pkt, const struct ends *e,
 					 const struct flow *fl)
@@ -152,6 +145,31 @@ static __always_inline int decide_may_open(const struct pkt *pkt)
 	       !(pkt->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN));
 }
 
+/* Nothing is known yet. */
+static __always_inline void decide_begin(struct scratch *s)
+{
+	s->came = s->pkt.tuple;
+	s->leg = (struct leg){};
+	s->tracks = s->has_entry = s->is_related = 0;
+	s->nat = s->public = s->needs_port = s->strict = s->from_subnet = s->was_idle = 0;
+}
+
+/* Back to where it came in, as a packet of a connection that nobody knows. */
+static __always_inline void decide_again(struct scratch *s, const struct hg_device *d)
+{
+	struct pkt *pkt = &s->pkt;
+
+	pkt->tuple = s->came;
+	pkt->act = pkt->reply = 0;
+	pkt->out = pkt->hop = pkt->meter = pkt->is_back = 0;
+	decide_begin(s);
+	if (d->role == HG_ROLE_UPLINK)
+		s->ends = (struct ends){ .role = d->role };
+	else
+		ends_find(pkt, d, &s->ends);
+	s->from_subnet = s->ends.sender_subnet;
+}
+
 static __always_inline __u32 decide_path(const struct pkt *pkt)
 {
 	return HG_PATH(pkt->device, pkt->hop) | HG_SEEN(pkt->tcp_flags)
@@ -161,6 +179,13 @@ static __always_inline __u32 decide_path(const struct pkt *pkt)
 static __always_inline __u32 decide_door(const struct pkt *pkt)
 {
 	return pkt->door == HG_DOOR_OUT ? HG_FLOW_OUT : 0;
+}
+
+/* HG_FLOW_* of what is done to the frame. */
+static __always_inline __u32 decide_acts(const struct pkt *pkt)
+{
+	return (pkt->act & ACT_NAT ? HG_FLOW_NAT : 0) |
+	       (pkt->act & ACT_TTL ? HG_FLOW_ROUTED : 0);
 }
 
 static __always_inline int decide_open(struct scratch *s, __u32 flags)
@@ -175,7 +200,7 @@ static __always_inline int decide_open(struct scratch *s, __u32 flags)
 	state = state_first(pkt);
 	life = HG_LIFE(state_timeout(pkt, &s->ends, flags, state), state, 0);
 	r = flow_open(s, life, decide_path(pkt),
-		      flags | HG_FLOW_ORIGINAL | decide_door(pkt));
+		      flags | HG_FLOW_ORIGINAL | decide_door(pkt) | decide_acts(pkt));
 	pkt->is_new = r == 0;
 	return r;
 }
@@ -184,6 +209,7 @@ static __always_inline int decide_open(struct scratch *s, __u32 flags)
 static __always_inline void decide_renew(struct scratch *s, struct flow *fl)
 {
 	struct pkt *pkt = &s->pkt;
+	__u32 flags = decide_door(pkt) | (pkt->act & ACT_TTL ? HG_FLOW_ROUTED : 0);
 
 	pkt->tracked = 1;
 	if (!pkt->commit)
@@ -191,22 +217,23 @@ static __always_inline void decide_renew(struct scratch *s, struct flow *fl)
 	WRITE_ONCE(fl->state.path, HG_PATH(pkt->device, pkt->hop) |
 					   HG_PATH_SEEN(READ_ONCE(fl->state.path))
 						   << HG_PATH_SEEN_SHIFT);
-	if (decide_door(pkt))
-		__sync_fetch_and_or(&fl->state.life, HG_FLOW_OUT << 24);
-	else
-		__sync_fetch_and_and(&fl->state.life, ~(HG_FLOW_OUT << 24));
-	WRITE_ONCE(fl->state.epoch, pkt->epoch);
+	__sync_fetch_and_or(&fl->state.life, flags << 24);
+	__sync_fetch_and_and(&fl->state.life,
+			     ~((~flags & (HG_FLOW_OUT | HG_FLOW_ROUTED)) << 24));
+	WRITE_ONCE(fl->state.epoch, pkt_epoch(pkt));
 	state_step(s, fl);
 }
 
 /* May the entry speak for this packet? No: it is over, or to be opened anew. A connection
  * that rule_change strict refuses is forgotten here; another one stays until a packet has
- * passed in its place, as one that is dropped changes nothing. */
-HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl)
+ * passed in its place, as one that is dropped changes nothing. At a gateway the journey asks
+ * the groups again. */
+HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl, __u32 is_gate)
 {
 	const struct header *h;
 	struct pkt *pkt;
 	__u32 life;
+	int is_stale;
 
 	if (!s || !fl)
 		return 0;
@@ -218,65 +245,228 @@ HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl)
 	if (flow_has_expired(fl, pkt->tuple.family, pkt->now) ||
 	    (HG_LIFE_STATE(life) == HG_STATE_CLOSING && pkt->opens))
 		return 0;
-	if (h->settings & HG_SETTING_STRICT && READ_ONCE(fl->state.epoch) != pkt->epoch &&
-	    !decide_exempt(pkt, &s->ends, fl) &&
-	    !decide_strict(pkt, &s->ends, HG_LIFE_FLAGS(life))) {
+	is_stale = h->settings & HG_SETTING_STRICT &&
+		   READ_ONCE(fl->state.epoch) != pkt->epoch;
+	if (is_gate) {
+		if (is_stale && !(HG_LIFE_FLAGS(life) & HG_FLOW_EXEMPT))
+			s->strict = HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL ? STRICT_AGAIN
+									   : STRICT_BACK;
+	} else if (is_stale && !decide_exempt(pkt, &s->ends, fl) &&
+		   !decide_strict(pkt, &s->ends, HG_LIFE_FLAGS(life))) {
 		if (pkt->commit)
 			flow_forget(fl, pkt->tuple.family);
 		return 0;
 	}
-	trace_step(pkt, HG_STAGE_flow, 0, 0, 1, HG_LIFE_STATE(life));
+	/* The other one looks at the source first. */
+	if (s->ends.role != HG_ROLE_UPLINK)
+		trace_step(pkt, HG_STAGE_flow, 0, 0, 1, HG_LIFE_STATE(life));
 	return 1;
+}
+
+/* A connection through a NAT gateway that was idle for too long counts, once. */
+static __always_inline void decide_over(struct scratch *s, struct flow *over)
+{
+	__u32 meter = HG_BYTES_METER(READ_ONCE(over->state.bytes));
+	struct pkt *pkt = &s->pkt;
+
+	if (meter && pkt->commit &&
+	    HG_LIFE_STATE(READ_ONCE(over->state.life)) == HG_STATE_ESTABLISHED &&
+	    flow_forget(over, pkt->tuple.family)) {
+		account_idle(pkt, meter);
+		s->was_idle = 1;
+	}
+}
+
+/* Would its packets leave otherwise than those before? */
+static __always_inline int decide_differs(const struct scratch *s)
+{
+	const struct hg_tuple *now = &s->pkt.tuple, *then = &s->entry_to;
+
+	return now->family != then->family || !addr_equal(&now->saddr, &then->saddr) ||
+	       !addr_equal(&now->daddr, &then->daddr) || now->sport != then->sport ||
+	       now->dport != then->dport || (then->zone && now->zone != then->zone);
+}
+
+/* The packet is as it goes out; from now on it is again as it came. */
+static __always_inline void decide_arrived(struct scratch *s, __u16 key)
+{
+	struct pkt *pkt = &s->pkt;
+
+	pkt->to = pkt->tuple;
+	pkt->tuple = s->came;
+	pkt->key = key;
+	if (pkt->to.family != s->came.family ||
+	    !addr_equal(&pkt->to.saddr, &s->came.saddr) ||
+	    !addr_equal(&pkt->to.daddr, &s->came.daddr) ||
+	    pkt->to.sport != s->came.sport || pkt->to.dport != s->came.dport)
+		pkt->act |= ACT_NAT;
+}
+
+/* The packet's way through this host. Returns 1 when it is the kernel's. */
+static __always_inline int decide_way(struct scratch *s, const struct hg_device *d,
+				      __u32 is_gate, __u32 flags)
+{
+	if (!is_gate)
+		return judge(s, flags);
+	return journey(s, d->role == HG_ROLE_UPLINK ? d->uplink : 0, d->object, flags);
+}
+
+/* No filter touches it: to its owner here, or to the kernel. */
+static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate)
+{
+	int r;
+
+	s->pkt.is_exempt = 1;
+	if (!is_gate)
+		return route(&s->pkt, &s->ends);
+	if (!s->ends.dst.interface)
+		return route_to_kernel(&s->pkt);
+	s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
+	r = journey_aim(s);
+	return r ? r : route_leave(s);
+}
+
+/* By the rules: with what is known of the connection, and if the packet would then leave
+ * in another way, as a new one. '*fl' is the entry that stays. */
+static __always_inline int decide_judge(struct frame *f, struct scratch *s,
+					const struct hg_device *d, struct flow **fl,
+					__u32 is_gate)
+{
+	struct pkt *pkt = &s->pkt;
+	__u32 flags = 0;
+	int r;
+
+	if (*fl)
+		flags = HG_LIFE_FLAGS(READ_ONCE((*fl)->state.life));
+	else if (pkt->is_error)
+		flags = related_find(f, s);
+	r = decide_way(s, d, is_gate, flags);
+	if (!*fl || !is_gate)
+		return r;
+	if (r < 0) {
+		if (s->strict && pkt->commit &&
+		    (r == -HG_DROP_SG_EGRESS || r == -HG_DROP_SG_INGRESS))
+			flow_forget(*fl, s->came.family);
+		return r;
+	}
+	if (!decide_differs(s))
+		return r;
+	if (pkt->commit)
+		flow_forget(*fl, s->came.family);
+	if (HG_BYTES_METER(s->entry.state.bytes)) {
+		trace_step(pkt, HG_STAGE_nat, 0, 0, 0, 0);
+		return -HG_DROP_NO_FLOW;
+	}
+	*fl = NULL;
+	decide_again(s, d);
+	return decide_way(s, d, is_gate, 0);
+}
+
+/* What was decided comes into force. */
+static __always_inline int decide_settle(struct scratch *s, struct flow *fl)
+{
+	if (fl)
+		decide_renew(s, fl);
+	else if (s->tracks && decide_may_open(&s->pkt))
+		return decide_open(s, s->tracks);
+	return 0;
+}
+
+/* An echo request to the router. */
+static __always_inline int decide_is_ping(const struct scratch *s)
+{
+	const struct pkt *pkt = &s->pkt;
+	const struct hg_subnet *to = image_subnet(pkt, s->ends.dst.subnet);
+
+	if (!to || !is_icmp(pkt) || pkt->frag != FRAG_NONE)
+		return 0;
+	if (pkt->tuple.family == HG_FAMILY_4)
+		return pkt->key >> 8 == ICMP_ECHO_REQUEST &&
+		       to->router4 == pkt->tuple.daddr.w[0];
+	return pkt->key >> 8 == ICMP6_ECHO_REQUEST &&
+	       addr_equal(&to->router6, &pkt->tuple.daddr);
+}
+
+/* Does this door forward, by the routes of the sender's subnet? */
+static __always_inline int decide_is_gate(const struct pkt *pkt,
+					  const struct hg_device *d)
+{
+	const struct hg_subnet *from;
+
+	if (d->role == HG_ROLE_UPLINK || d->role == HG_ROLE_SUBNET)
+		return 1;
+	if (d->role != HG_ROLE_PORT || pkt->door != HG_DOOR_IN)
+		return 0;
+	from = image_subnet(pkt, d->subnet);
+	return from && from->routes;
+}
+
+/* Who is who, and whether they may. */
+static __always_inline int decide_ends(struct frame *f, struct scratch *s,
+				       const struct hg_device *d, __u32 is_gate)
+{
+	struct pkt *pkt = &s->pkt;
+	int r;
+
+	if (d->role == HG_ROLE_UPLINK) {
+		s->ends = (struct ends){ .role = d->role };
+		return 0;
+	}
+	ends_find(pkt, d, &s->ends);
+	r = source_check(pkt, &s->ends, d, is_gate);
+	s->from_subnet = s->ends.sender_subnet;
+	if (r == 0 && pkt->door == HG_DOOR_IN)
+		neighbour_speaks(f, pkt, d);
+	return r;
 }
 
 static __noinline int decide(struct frame *f, struct scratch *s, struct hg_device *d,
 			     struct flow *fl)
 {
 	struct pkt *pkt = &s->pkt;
-	struct ends *e = &s->ends;
 	struct flow *over = NULL;
-	__u32 flags = 0;
+	__u32 is_gate = decide_is_gate(pkt, d);
+	__u16 key = pkt->key;
 	int exempt, r;
 
 	if (source_is_bad(&pkt->tuple))
 		return -HG_DROP_MALFORMED;
 	if (exempt_anywhere(pkt)) {
 		pkt->is_exempt = 1;
-		return 0;
+		return route_to_kernel(pkt);
 	}
 	if (is_unspecified(&pkt->tuple.saddr))
 		return -HG_DROP_MALFORMED;
-	ends_find(pkt, d, e);
-	r = source_check(pkt, e);
+	decide_begin(s);
+	r = decide_ends(f, s, d, is_gate);
 	if (r)
 		return r;
-	if (d->role == HG_ROLE_PORT && pkt->door == HG_DOOR_IN)
-		neighbour_learn(f, pkt, d);
-	if (fl && !decide_entry(s, fl)) {
+	if (is_gate && decide_is_ping(s)) {
+		pkt->reply = REPLY_ECHO;
+		return route_to_kernel(pkt);
+	}
+	if (fl && !decide_entry(s, fl, is_gate)) {
 		over = fl;
 		fl = NULL;
+		decide_over(s, over);
 	}
-	exempt = decide_exempt(pkt, e, fl);
+	if (fl && is_gate)
+		flow_load(s, fl);
+	exempt = d->role == HG_ROLE_UPLINK ? 0 : decide_exempt(pkt, &s->ends, fl);
 	if (exempt) {
-		pkt->is_exempt = 1;
-		r = route(pkt, e);
-		if (r || exempt == 1)
-			return r;
+		r = decide_exempt_way(s, is_gate);
 		s->tracks = HG_FLOW_TRACK_SRC | HG_FLOW_TRACK_DST | HG_FLOW_EXEMPT;
 	} else {
-		if (fl)
-			flags = HG_LIFE_FLAGS(READ_ONCE(fl->state.life));
-		else if (pkt->is_error)
-			flags = decide_related(f, s);
-		r = judge(s, flags);
-		if (r)
-			return r;
+		r = decide_judge(f, s, d, &fl, is_gate);
 	}
+	decide_arrived(s, key);
+	if (r == 1) /* the kernel's, by no rule */
+		return route_to_kernel(pkt);
+	if (r || exempt == 1)
+		return r;
+	if (pkt->is_error)
+		related_quote_out(s);
 	if (over && pkt->commit)
 		flow_forget(over, pkt->tuple.family);
-	if (fl)
-		decide_renew(s, fl);
-	else if (s->tracks && decide_may_open(pkt))
-		return decide_open(s, s->tracks);
-	return 0;
+	return decide_settle(s, fl);
 }

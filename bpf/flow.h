@@ -20,6 +20,7 @@
  */
 #include "clock.h"
 #include "image.h"
+#include "portset.h"
 #include "verifier.h"
 
 HG_RODATA __u32 hg_flow_mask = 1023; /* sets - 1, of both families */
@@ -82,15 +83,16 @@ static __always_inline void flow_key4(const struct hg_tuple *t, union flow_key4 
 				   .zone = t->zone };
 }
 
+/* Field by field: a literal would be made on the stack. */
 static __always_inline void flow_key6(const struct hg_tuple *t, union flow_key6 *k)
 {
-	k->key = (struct hg_key6){ .saddr = t->saddr,
-				   .daddr = t->daddr,
-				   .sport = t->sport,
-				   .dport = t->dport,
-				   .protocol = t->protocol,
-				   .live = 1,
-				   .zone = t->zone };
+	k->key.saddr = t->saddr;
+	k->key.daddr = t->daddr;
+	k->key.sport = t->sport;
+	k->key.dport = t->dport;
+	k->key.protocol = t->protocol;
+	k->key.live = 1;
+	k->key.zone = t->zone;
 }
 
 static __always_inline __u64 flow_hash4(const union flow_key4 *k)
@@ -127,7 +129,7 @@ static __always_inline __u64 flow_hash6(const union flow_key6 *k)
 struct flow {
 	__u64 tail; /* ports, protocol, live, zone; 0: not in use */
 	struct hg_state state;
-	__u32 room[3]; /* of the rewrite */
+	__u32 room[3]; /* hg_flow4.nat_*: source, destination, ports */
 	__u32 created; /* half-open TCP: the ACK number that completes the handshake */
 };
 HG_SIZE(struct flow, 56);
@@ -312,23 +314,38 @@ static __always_inline struct flow *flow_at(__u32 at, __u32 family)
 	}
 }
 
-/* A tail with its ports exchanged: what the pair's must be. */
-static __always_inline __u64 flow_tail_reversed(__u64 tail)
-{
-	union flow_key4 k = { .w = { 0, tail } };
-	__be16 port = k.key.sport;
+/* What of a tail must be the same in both directions once the ports are exchanged: in one
+ * family all but the zone, between two the ports and that it lives. */
+#define TAIL_SAME  0x0000ffffffffffffULL
+#define TAIL_OTHER 0x0000ff00ffffffffULL
 
-	k.key.sport = k.key.dport;
-	k.key.dport = port;
-	return k.w[1];
+/* The tail that the pair must have, by TAIL_SAME. */
+static __always_inline __u64 flow_tail_reversed(const struct flow *fl)
+{
+	union flow_key4 k = { .w = { 0, READ_ONCE(fl->tail) } };
+	__u32 ports = (__u32)k.w[1];
+
+	if (HG_LIFE_FLAGS(READ_ONCE(fl->state.life)) & HG_FLOW_NAT)
+		ports = READ_ONCE(fl->room[2]);
+	return (k.w[1] & ~0xffffffffULL) | ports >> 16 | ports << 16;
+}
+
+/* The family of the other direction. */
+static __always_inline __u32 flow_pair_family(const struct flow *fl, __u32 family)
+{
+	return READ_ONCE(fl->state.pair) & HG_PAIR_OTHER
+		       ? HG_FAMILY_4 ^ HG_FAMILY_6 ^ family
+		       : family;
 }
 
 /* The other direction; NULL when it left. */
 static __always_inline struct flow *flow_pair(const struct flow *fl, __u32 family)
 {
-	struct flow *pair = flow_at(READ_ONCE(fl->state.pair), family);
+	__u32 at = READ_ONCE(fl->state.pair);
+	__u64 same = at & HG_PAIR_OTHER ? TAIL_OTHER : TAIL_SAME;
+	struct flow *pair = flow_at(at & ~HG_PAIR_OTHER, flow_pair_family(fl, family));
 
-	if (!pair || READ_ONCE(pair->tail) != flow_tail_reversed(READ_ONCE(fl->tail)))
+	if (!pair || (READ_ONCE(pair->tail) ^ flow_tail_reversed(fl)) & same)
 		return NULL;
 	return pair;
 }
@@ -356,18 +373,38 @@ HG_GLOBAL int flow_has_expired(const struct flow *fl, __u32 family, __u32 now)
 	return !pair || flow_is_over(life, READ_ONCE(pair->state.seen), now);
 }
 
-/* Both directions leave. */
+/* An answer's way through a NAT gateway is gone: its port is free. */
+static __always_inline void flow_free_port(const struct flow *fl)
+{
+	__u32 flags = HG_LIFE_FLAGS(READ_ONCE(fl->state.life));
+	const __u64 *w = (const void *)fl - FLOW4_TAIL;
+
+	if ((flags & (HG_FLOW_NAT | HG_FLOW_ORIGINAL)) == HG_FLOW_NAT &&
+	    HG_BYTES_METER(READ_ONCE(fl->state.bytes)))
+		port_freed(w[0], w[1]);
+}
+
+/* Both directions leave. 1: by this call. */
 HG_GLOBAL int flow_forget(struct flow *fl, __u32 family)
 {
-	struct flow *pair;
-	__u64 tail;
+	struct flow *pair, *self;
+	__u64 tail, pair_tail;
+	__u32 pair_family;
 
 	if (!fl)
 		return 0;
 	tail = READ_ONCE(fl->tail);
 	pair = flow_pair(fl, family);
-	if (pair)
-		__sync_val_compare_and_swap(&pair->tail, flow_tail_reversed(tail), 0);
-	__sync_val_compare_and_swap(&fl->tail, tail, 0);
-	return 0;
+	if (pair) {
+		pair_family = flow_pair_family(fl, family);
+		/* By the pair's word: a pointer into the map, not the caller's. */
+		self = flow_pair(pair, pair_family);
+		if (self && family == HG_FAMILY_4)
+			flow_free_port(self);
+		if (pair_family == HG_FAMILY_4)
+			flow_free_port(pair);
+		pair_tail = READ_ONCE(pair->tail);
+		__sync_val_compare_and_swap(&pair->tail, pair_tail, 0);
+	}
+	return __sync_val_compare_and_swap(&fl->tail, tail, 0) == tail;
 }

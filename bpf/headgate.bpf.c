@@ -5,11 +5,14 @@
  *   parse -> find the flow -> decide (only if it does not answer) -> account -> out
  */
 #include "pipeline.h"
+#include "reply.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define TC_ACT_OK      0
 #define TC_ACT_SHOT    2
+#define AF_INET        2
+#define AF_INET6       10
 #define HEADERS_LINEAR 192 /* enough for any header, and the quote of an ICMP error */
 
 /* A frame that this host's programs have switched to a port, or answered, meets the out
@@ -39,36 +42,86 @@ static __always_inline void frame_from_skb(struct __sk_buff *skb, struct frame *
 	f->end = (void *)(long)skb->data_end;
 	f->len = skb->len;
 	f->segs = skb->gso_segs > 1 ? skb->gso_segs : 1;
+	f->gso_size = skb->gso_size;
+	f->is_tagged = skb->vlan_present;
 	f->ifindex = skb->ifindex;
 	f->ctx = skb;
 	f->is_xdp = 0;
 }
 
-/* Headers that lie in fragments of the buffer are pulled once, and parsed again. */
-static __always_inline int judge_skb(struct __sk_buff *skb, struct frame *f,
-				     struct scratch *s, int *ret_answer)
+static __always_inline int parse_skb(struct __sk_buff *skb, struct frame *f,
+				     struct pkt *pkt)
 {
-	struct pkt *pkt = &s->pkt;
 	int r;
 
 	frame_from_skb(skb, f);
 	r = pipeline_parse(f, pkt);
-	if (pkt->is_cut && f->data + f->len > f->end) {
+	/* Headers that lie in fragments of the buffer are pulled once, and parsed again. */
+	if ((pkt->is_cut || pkt->is_error) && f->data + f->len > f->end) {
 		__u32 want = skb->len < HEADERS_LINEAR ? skb->len : HEADERS_LINEAR;
 
 		if (bpf_skb_pull_data(skb, want))
-			return account(pkt, -HG_DROP_MALFORMED, 0);
+			return -HG_DROP_MALFORMED;
 		frame_from_skb(skb, f);
 		pkt->tuple = (struct hg_tuple){};
-		pkt->is_cut = 0;
+		pkt->is_cut = pkt->is_error = 0;
 		r = pipeline_parse(f, pkt);
 	}
+	return r;
+}
+
+/* The frame becomes what its sender is told. 0: nothing is. */
+static __noinline int tell_skb(struct frame *f, struct scratch *s)
+{
+	struct hg_addr source;
+
+	frame_reload(f);
+	pipeline_speaker(s, &source);
+	return reply_frame(f, &s->pkt, &source) == 1;
+}
+
+static __always_inline int judge_skb(struct __sk_buff *skb, struct frame *f,
+				     struct scratch *s, int is_in, int *ret_answer)
+{
+	struct pkt *pkt = &s->pkt;
+	int r;
+
+	r = parse_skb(skb, f, pkt);
 	r = pipeline_judge(f, s, r, ret_answer);
+	/* Only what comes in is forwarded. */
+	if (is_in && r == 0 && pkt->act) {
+		frame_from_skb(skb, f);
+		r = pipeline_rewrite(f, s);
+	}
+	if (is_in && pkt->reply) {
+		*ret_answer = tell_skb(f, s);
+		pkt->is_told = r && *ret_answer;
+		/* A ping. */
+		if (r == 0 && !*ret_answer)
+			r = -HG_DROP_INTERNAL;
+	}
 	return account(pkt, r, *ret_answer);
 }
 
-/* To the port that pkt->hop names. */
-static __always_inline int switch_skb(struct __sk_buff *skb, const struct pkt *pkt)
+/* To a neighbour whose MAC the kernel has to ask for. */
+static __noinline int resolve_skb(const struct pkt *pkt)
+{
+	const struct hg_device *d = image_device(pkt, pkt->out);
+	struct bpf_redir_neigh via = { .nh_family = AF_INET };
+
+	if (!d)
+		return TC_ACT_SHOT;
+	if ((pkt->act & ACT_NAT ? pkt->to.family : pkt->tuple.family) == HG_FAMILY_6) {
+		via.nh_family = AF_INET6;
+		__builtin_memcpy(via.ipv6_nh, pkt->via.w, sizeof(via.ipv6_nh));
+	} else {
+		via.ipv4_nh = pkt->via.w[0];
+	}
+	return bpf_redirect_neigh(d->ifindex, &via, sizeof(via), 0);
+}
+
+/* To the neighbour that pkt->hop names. */
+static __noinline int switch_skb(struct __sk_buff *skb, const struct pkt *pkt)
 {
 	const struct hg_hop *d = hop_get(pkt->hop);
 	__u8 macs[12];
@@ -104,17 +157,20 @@ int hg_in(struct __sk_buff *skb)
 {
 	struct scratch *s = pipeline_enter(HG_DOOR_IN, 1);
 	struct frame f = {};
-	int is_answer = 0;
+	int is_answer = 0, r;
 
 	if (!s)
 		return TC_ACT_OK;
-	if (judge_skb(skb, &f, s, &is_answer))
-		return TC_ACT_SHOT;
+	r = judge_skb(skb, &f, s, 1, &is_answer);
 	if (is_answer) {
 		mark_set(skb);
 		return bpf_redirect(skb->ifindex, 0);
 	}
-	return s->pkt.hop ? switch_skb(skb, &s->pkt) : TC_ACT_OK;
+	if (r)
+		return TC_ACT_SHOT;
+	if (s->pkt.hop)
+		return switch_skb(skb, &s->pkt);
+	return s->pkt.out ? resolve_skb(&s->pkt) : TC_ACT_OK;
 }
 
 static __always_inline int door_out(struct __sk_buff *skb)
@@ -128,7 +184,7 @@ static __always_inline int door_out(struct __sk_buff *skb)
 	s = pipeline_enter(HG_DOOR_OUT, 1);
 	if (!s)
 		return TC_ACT_OK;
-	return judge_skb(skb, &f, s, &is_answer) ? TC_ACT_SHOT : TC_ACT_OK;
+	return judge_skb(skb, &f, s, 0, &is_answer) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 SEC("tc")
@@ -155,6 +211,10 @@ static __always_inline int door_xdp(struct xdp_md *xdp)
 	f.len = bpf_xdp_get_buff_len(xdp);
 	r = pipeline_parse(&f, &s->pkt);
 	r = pipeline_judge(&f, s, r, &is_answer);
+	if (s->pkt.is_punted)
+		return XDP_PASS;
+	if (r == 0 && s->pkt.act)
+		r = pipeline_rewrite(&f, s);
 	if (account(&s->pkt, r, is_answer))
 		return XDP_DROP;
 	/* Not XDP_TX: veth does not wake a receiver without a program of its own for that. */

@@ -10,6 +10,7 @@
  */
 #include "pkt.h"
 #include "target.h"
+#include "verifier.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -86,6 +87,7 @@ static __always_inline const struct header *header_find(const struct pkt *pkt)
 
 static __always_inline __u32 header_timeout(const struct pkt *pkt, __u32 state)
 {
+	VERIFIER_KEEP(state);
 	return image_word(pkt, 1, state & (HG_STATES - 1));
 }
 _Static_assert(__builtin_offsetof(struct hg_header, timeouts) == HG_LINE,

@@ -57,6 +57,26 @@ static __always_inline void neighbour_learn(struct frame *f, const struct pkt *p
 		hop_learn(hop, eth->h_source);
 }
 
+/* A packet of traffic came in: at a port from its instance, behind a subnet's device from a
+ * host that we may know. */
+static __always_inline void neighbour_speaks(struct frame *f, const struct pkt *pkt,
+					     const struct hg_device *d)
+{
+	const struct ethhdr *eth = f->data;
+	struct hg_hop *hop;
+
+	if (d->role == HG_ROLE_PORT) {
+		neighbour_learn(f, pkt, d);
+		return;
+	}
+	if (d->role != HG_ROLE_SUBNET || !pkt->commit ||
+	    !PARSE_FITS(f, eth, sizeof(*eth)) || eth->h_source[0] & 1)
+		return;
+	hop = hop_get(hop_find(d->ifindex, &pkt->tuple.saddr));
+	if (hop && hop->ifindex == d->ifindex)
+		hop_learn(hop, eth->h_source);
+}
+
 /* Do we answer for 'target' at this port? 1: as the router, 2: for another instance. */
 static __always_inline int neighbour_is_ours(const struct pkt *pkt,
 					     const struct hg_device *d,

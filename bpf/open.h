@@ -3,14 +3,22 @@
 
 /* open: both entries of a new connection.
  *
- * In       scratch->pkt; the first life, path and HG_FLOW_* of the opener's direction.
+ * In       scratch->came, the opener's packet as it came in; pkt->to, as it goes out, in the
+ *          zone where answers come in; the first life, path and HG_FLOW_* of its direction.
  * Out      Two entries that know each other. The opener's packet is counted in its own;
  *          the other direction has not been judged yet, so its entry carries epoch 0.
- * Result   0, -HG_DROP_FLOW_TABLE_FULL, or -HG_DROP_INTERNAL when a set's lock was not to
- *          be had in LOCK_TRIES tries; nothing stays behind then.
+ * Result   0, -HG_DROP_FLOW_TABLE_FULL, -HG_DROP_NAT_NO_PORT, or -HG_DROP_INTERNAL when a
+ *          set's lock was not to be had in LOCK_TRIES tries; nothing stays behind then.
  * Cost     Two sets, two locks.
+ *
+ * Behind a NAT gateway the answers' entry must not exist yet: its insertion is what
+ * takes the port. So it comes first; a port that another CPU took meanwhile is given up for
+ * another. When the opener's own entry turns out to exist, that CPU opened the same
+ * connection, and this packet goes the way that was chosen there.
  */
-#include "scratch.h"
+#include "port.h"
+
+#define OPEN_TRIES 4
 
 static __always_inline int open_failed(__u32 at)
 {
@@ -20,56 +28,141 @@ static __always_inline int open_failed(__u32 at)
 /* HG_FLOW_* of the other direction: the ends change places. */
 static __always_inline __u32 open_flags_back(__u32 flags)
 {
-	return (flags & HG_FLOW_EXEMPT) |
+	return (flags & (HG_FLOW_EXEMPT | HG_FLOW_NAT | HG_FLOW_ROUTED)) |
 	       (flags & HG_FLOW_TRACK_SRC ? HG_FLOW_TRACK_DST : 0) |
 	       (flags & HG_FLOW_TRACK_DST ? HG_FLOW_TRACK_SRC : 0);
+}
+
+static __always_inline __u32 open_ports(const struct hg_tuple *t)
+{
+	return (__u32)t->sport | (__u32)t->dport << 16;
+}
+
+/* How the packets of an entry leave: as 'to'. An IPv4 entry that leaves as IPv6 has no
+ * address to keep: its pair's key has them. */
+static __always_inline void open_room(struct flow_seed *seed, __u32 flags, __u32 family,
+				      const struct hg_tuple *to)
+{
+	if (!(flags & HG_FLOW_NAT))
+		return;
+	if (to->family == HG_FAMILY_4) {
+		seed->room[0] = to->saddr.w[0];
+		seed->room[1] = to->daddr.w[0];
+	}
+	seed->room[2] = open_ports(to);
+}
+
+/* Field by field: a literal would be made on the stack. */
+static __always_inline void open_seed(struct scratch *s, __u32 life, __u32 path)
+{
+	struct flow_seed *seed = &s->work.seed;
+
+	seed->epoch = 0;
+	seed->life = life;
+	seed->path = path;
+	seed->packets = 0;
+	seed->created = s->pkt.now;
+	seed->room[0] = seed->room[1] = seed->room[2] = 0;
+	seed->bytes = HG_BYTES_OF(s->pkt.meter);
+}
+
+/* What the entry of the answers starts with. */
+static __always_inline void open_there(struct scratch *s, __u32 life, __u32 flags)
+{
+	const struct pkt *pkt = &s->pkt;
+
+	tuple_reverse(&pkt->to, &s->back);
+	tuple_reverse(&s->came, &s->answer);
+	open_seed(s, life | open_flags_back(flags) << 24, 0);
+	open_room(&s->work.seed, flags, s->back.family, &s->answer);
+}
+
+/* The entry of the answers that a NAT gateway waits for: of a port that nobody has. */
+HG_GLOBAL __u32 open_port(struct scratch *s, __u32 life, __u32 flags)
+{
+	__u32 at = FLOW_LOCKED;
+
+	if (!s)
+		return FLOW_LOCKED;
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		__u32 port;
+
+		open_there(s, life, flags);
+		at = flow_insert4(&s->back, &s->work, s->pkt.now);
+		if (at == FLOW_LOCKED || (at != FLOW_FULL && !s->work.had))
+			return at;
+		/* Taken, or no room where this one would live: another lives elsewhere. */
+		s->answer = s->back;
+		port = port_choose(s, 0);
+		if (!port)
+			return at == FLOW_FULL ? FLOW_FULL : FLOW_LOCKED;
+		s->pkt.to.sport = bpf_htons(port);
+	}
+	return FLOW_LOCKED;
+}
+
+static __always_inline void open_undo(struct scratch *s, struct flow *there)
+{
+	union flow_key4 k;
+
+	if (s->nat) {
+		flow_key4(&s->back, &k);
+		port_freed(k.w[0], k.w[1]);
+	}
+	__sync_lock_test_and_set(&there->tail, 0);
 }
 
 HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 {
 	struct flow *here, *there;
-	__u32 here_at, there_at;
-	const struct pkt *pkt;
+	__u32 here_at, there_at, other;
+	struct pkt *pkt;
 
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
-	s->back = (struct hg_tuple){ .saddr = pkt->tuple.daddr,
-				     .daddr = pkt->tuple.saddr,
-				     .sport = pkt->tuple.dport,
-				     .dport = pkt->tuple.sport,
-				     .protocol = pkt->tuple.protocol,
-				     .family = pkt->tuple.family,
-				     .zone = pkt->tuple.zone };
-	flow_touch(&s->back);
-	s->work.seed = (struct flow_seed){ .epoch = pkt->epoch,
-					   .life = life | flags << 24,
-					   .path = path,
-					   .packets = pkt->segs,
-					   .bytes = pkt->len,
-					   .created = pkt->now };
-	here_at = flow_insert(&pkt->tuple, &s->work, pkt->now);
-	if (here_at == FLOW_FULL || here_at == FLOW_LOCKED)
-		return open_failed(here_at);
-	s->work.seed = (struct flow_seed){ .life = life | open_flags_back(flags) << 24,
-					   .created = pkt->now };
-	there_at = flow_insert(&s->back, &s->work, pkt->now);
-	here = flow_at(here_at, pkt->tuple.family);
-	if (!here)
-		return -HG_DROP_INTERNAL;
-	if (there_at == FLOW_FULL || there_at == FLOW_LOCKED) {
-		/* Only what was just published is taken back. */
-		__sync_lock_test_and_set(&here->tail, 0);
-		return open_failed(there_at);
+	flow_touch(&s->came);
+	if (s->nat) {
+		there_at = open_port(s, life, flags);
+	} else {
+		open_there(s, life, flags);
+		there_at = flow_insert(&s->back, &s->work, pkt->now);
 	}
-	there = flow_at(there_at, pkt->tuple.family);
+	if (there_at == FLOW_FULL || there_at == FLOW_LOCKED)
+		return open_failed(there_at);
+	there = flow_at(there_at, s->back.family);
 	if (!there)
 		return -HG_DROP_INTERNAL;
-	WRITE_ONCE(here->state.pair, there_at);
-	WRITE_ONCE(there->state.pair, here_at);
-	if (!flow_is_still(here, &pkt->tuple)) {
+	if (s->nat) {
+		s->answer = s->back;
+		port_took(s);
+	}
+	open_seed(s, life | flags << 24, path);
+	s->work.seed.epoch = pkt_epoch(pkt);
+	s->work.seed.packets = pkt->segs;
+	s->work.seed.bytes += pkt->len;
+	open_room(&s->work.seed, flags, s->came.family, &pkt->to);
+	here_at = flow_insert(&s->came, &s->work, pkt->now);
+	if (here_at == FLOW_FULL || here_at == FLOW_LOCKED) {
+		/* Only what was just published is taken back. */
+		open_undo(s, there);
+		return open_failed(here_at);
+	}
+	here = flow_at(here_at, s->came.family);
+	if (!here)
+		return -HG_DROP_INTERNAL;
+	if (s->nat && s->work.had) {
+		open_undo(s, there);
+		pkt->to.saddr.w[0] = READ_ONCE(here->room[0]);
+		pkt->to.sport = (__be16)READ_ONCE(here->room[2]);
+		return 0;
+	}
+	other = s->came.family != s->back.family ? HG_PAIR_OTHER : 0;
+	WRITE_ONCE(here->state.pair, there_at | other);
+	WRITE_ONCE(there->state.pair, here_at | other);
+	if (!flow_is_still(there, &s->back)) {
 		/* Both live in one set, and the first had to give way to the second. */
-		__sync_lock_test_and_set(&there->tail, 0);
+		__sync_lock_test_and_set(&here->tail, 0);
 		return -HG_DROP_FLOW_TABLE_FULL;
 	}
 	return 0;

@@ -226,6 +226,7 @@ static __always_inline int parse_ipv4(struct frame *f, struct pkt *pkt, __u32 l3
 	    l3 + pkt->len > f->len)
 		return -HG_DROP_MALFORMED;
 	pkt->tuple.family = HG_FAMILY_4;
+	pkt->ttl = h->ttl;
 	pkt->tuple.protocol = h->protocol;
 	pkt->tuple.saddr.w[0] = h->saddr;
 	pkt->tuple.daddr.w[0] = h->daddr;
@@ -291,6 +292,7 @@ static __always_inline int parse_ipv6(struct frame *f, struct pkt *pkt, __u32 l3
 	if (h->version != 6 || l3 + pkt->len > f->len)
 		return -HG_DROP_MALFORMED;
 	pkt->tuple.family = HG_FAMILY_6;
+	pkt->ttl = h->hop_limit;
 	pkt->tuple.protocol = h->nexthdr;
 	pkt->tuple.saddr = addr_load(&h->saddr, HG_FAMILY_6);
 	pkt->tuple.daddr = addr_load(&h->daddr, HG_FAMILY_6);
@@ -343,6 +345,7 @@ static __always_inline int parse(struct frame *f, struct pkt *pkt)
 		at += sizeof(*tag);
 	}
 	pkt->l3 = at - f->data;
+	pkt->is_tagged |= pkt->l3 != sizeof(*eth);
 	if (protocol == bpf_htons(ETH_P_IP)) {
 		r = parse_ipv4(f, pkt, READ_ONCE(pkt->l3));
 	} else if (protocol == bpf_htons(ETH_P_IPV6)) {

@@ -4,12 +4,15 @@
 /* pipeline: the list of steps, the same at every door and on the host.
  *
  * In       The door, and whether to commit; then the frame.
- * Out      pkt->hop, 0: pass on to the kernel, or *ret_answer: send it back.
+ * Out      pkt->out and hop, both 0: pass on to the kernel; or *ret_answer: send it back.
+ *          pkt->act, to: what is done to the frame first. pkt->reply: what to tell the sender.
  * Result   0 or -HG_DROP_*.
  * Cost     docs/performance.md. A settled flow that the rules in force have judged here
  *          before: control word, port, device, one flow line, counters.
  */
 #include "decide.h"
+#include "quote.h"
+#include "rewrite.h"
 
 /* Reads the control word, once. NULL: no rules are in force. */
 static __always_inline struct scratch *pipeline_enter(__u8 door, __u8 commit)
@@ -39,6 +42,7 @@ static __always_inline int pipeline_parse(struct frame *f, struct pkt *pkt)
 	pkt->frame_len = f->len;
 	pkt->segs = f->segs;
 	pkt->is_xdp = f->is_xdp;
+	pkt->is_tagged = f->is_tagged;
 	return parse(f, pkt);
 }
 
@@ -58,26 +62,94 @@ static __always_inline const struct hg_port *pipeline_port(const struct pkt *pkt
 	return NULL;
 }
 
-/* A flow that answers for this packet without a rule being looked at. */
-static __always_inline int pipeline_hit(struct pkt *pkt, const struct flow *fl)
+/* The longest packet on the wire: GSO cuts the payload of a large one into pieces. */
+static __always_inline __u32 pipeline_size(struct frame *f, const struct pkt *pkt)
 {
+	const struct tcphdr *h;
+	__u32 header;
+
+	if (!f->gso_size)
+		return pkt->len;
+	header = sizeof(struct udphdr);
+	if (pkt->tuple.protocol == IPPROTO_TCP) {
+		h = frame_at(f, pkt->l4, sizeof(*h));
+		header = h ? h->doff * 4 : sizeof(*h);
+	}
+	return pkt->l4 - pkt->l3 + header + f->gso_size;
+}
+
+/* What the flow's rewrite makes of the packet. */
+static __always_inline void pipeline_translate(struct scratch *s, const struct flow *fl)
+{
+	struct pkt *pkt = &s->pkt;
+	__u32 ports = READ_ONCE(fl->room[2]);
+
+	pkt->act |= ACT_NAT;
+	if (pkt->tuple.family == HG_FAMILY_6 ||
+	    READ_ONCE(fl->state.pair) & HG_PAIR_OTHER) {
+		s->came = pkt->tuple;
+		flow_load(s, fl);
+		pkt->to = s->entry_to;
+		pkt->act |= ACT_FAMILY;
+		return;
+	}
+	pkt->to = pkt->tuple;
+	pkt->to.saddr.w[0] = READ_ONCE(fl->room[0]);
+	pkt->to.daddr.w[0] = READ_ONCE(fl->room[1]);
+	pkt->to.sport = (__be16)ports;
+	pkt->to.dport = ports >> 16;
+}
+
+static __always_inline int pipeline_unhit(struct pkt *pkt)
+{
+	pkt->act = 0;
+	pkt->meter = 0;
+	pkt->is_back = 0;
+	return 0;
+}
+
+/* Can a packet of 'fl' go the way that is kept there? */
+static __always_inline int pipeline_can_leave(const struct pkt *pkt, __u32 flags,
+					      __u32 path)
+{
+	const struct hg_hop *hop;
+
+	if (flags & HG_FLOW_ROUTED && pkt->ttl <= 1)
+		return 0;
+	if (!HG_PATH_HOP(path))
+		return !pkt->may_punt;
+	hop = hop_get(HG_PATH_HOP(path));
+	/* It left; the slow path knows why. */
+	return hop && hop->ifindex && hop_is_ready(hop, pkt->is_xdp) &&
+	       (!(flags & HG_FLOW_ROUTED) || pkt->size <= hop->mtu);
+}
+
+/* A flow that answers for this packet without a rule being looked at. */
+static __always_inline int pipeline_hit(struct scratch *s, const struct flow *fl)
+{
+	struct pkt *pkt = &s->pkt;
 	__u32 life = READ_ONCE(fl->state.life), path = READ_ONCE(fl->state.path);
+	__u32 flags = HG_LIFE_FLAGS(life);
 
 	if (READ_ONCE(fl->state.epoch) != pkt->epoch || HG_PATH_IN(path) != pkt->device ||
-	    !(HG_LIFE_FLAGS(life) & HG_FLOW_OUT) != (pkt->door == HG_DOOR_IN) ||
+	    !(flags & HG_FLOW_OUT) != (pkt->door == HG_DOOR_IN) ||
 	    !state_is_settled(pkt, life) ||
 	    flow_is_over(life, READ_ONCE(fl->state.seen), pkt->now) ||
-	    !flow_is_still(fl, &pkt->tuple))
+	    !pipeline_can_leave(pkt, flags, path))
 		return 0;
-	if (HG_PATH_HOP(path)) {
-		const struct hg_hop *hop = hop_get(HG_PATH_HOP(path));
-
-		/* It left; the slow path knows why. */
-		if (!hop || !hop->ifindex || !hop_is_ready(hop, pkt->is_xdp))
+	if (flags & HG_FLOW_NAT) {
+		if (pkt->may_punt && READ_ONCE(fl->state.pair) & HG_PAIR_OTHER)
 			return 0;
+		pipeline_translate(s, fl);
+		pkt->meter = HG_BYTES_METER(READ_ONCE(fl->state.bytes));
+		pkt->is_back = !(flags & HG_FLOW_ORIGINAL);
 	}
+	/* Last: what was read is the flow's. */
+	if (!flow_is_still(fl, &pkt->tuple))
+		return pipeline_unhit(pkt);
+	pkt->act |= flags & HG_FLOW_ROUTED ? ACT_TTL : 0;
 	pkt->hop = HG_PATH_HOP(path);
-	pkt->is_exempt = !!(HG_LIFE_FLAGS(life) & HG_FLOW_EXEMPT);
+	pkt->is_exempt = !!(flags & HG_FLOW_EXEMPT);
 	return 1;
 }
 
@@ -88,9 +160,12 @@ static __always_inline int pipeline_neighbour(struct frame *f, struct pkt *pkt,
 	int r;
 
 	if (pkt->kind == PKT_LINK)
-		return d->role == HG_ROLE_HOST ? 0 : -HG_DROP_UNSUPPORTED;
+		return d->role == HG_ROLE_PORT ? -HG_DROP_UNSUPPORTED
+					       : route_to_kernel(pkt);
 	r = pkt->kind == PKT_ARP ? arp_step(f, pkt, d) : nd_step(f, pkt, d);
 	*ret_answer = r == NEIGHBOUR_ANSWER;
+	if (r == 0)
+		return route_to_kernel(pkt);
 	return r == NEIGHBOUR_ANSWER ? 0 : r;
 }
 
@@ -100,17 +175,22 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 	struct flow *fl = NULL;
 	struct pkt *pkt = &s->pkt;
 
+	pkt->may_punt = pkt->is_xdp && d->flags & HG_DEVICE_PUNT;
+	/* VLANs on top of a gateway's device are other devices. */
+	if (pkt->is_tagged && (d->role == HG_ROLE_SUBNET || d->role == HG_ROLE_UPLINK))
+		return route_to_kernel(pkt);
 	if (r)
 		return r;
 	if (pkt->kind != PKT_IP)
 		return pipeline_neighbour(f, pkt, d, ret_answer);
 	pkt->tuple.zone = d->zone;
+	pkt->size = pipeline_size(f, pkt);
 	if (pkt->frag == FRAG_ORPHAN)
 		frag_find(pkt);
 	if (pkt->has_key)
 		fl = flow_find(&pkt->tuple,
 			       pkt->opens && pkt->tuple.protocol == IPPROTO_TCP);
-	if (fl && pkt->commit && pipeline_hit(pkt, fl)) {
+	if (fl && pkt->commit && pipeline_hit(s, fl)) {
 		state_touch(pkt, fl);
 	} else {
 		r = decide(f, s, d, fl);
@@ -120,6 +200,36 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 	if (pkt->commit && pkt->frag == FRAG_FIRST)
 		frag_learn(pkt);
 	return 0;
+}
+
+/* The frame becomes what was decided. A call: its stack is not there when packets are judged. */
+static __noinline int pipeline_rewrite(struct frame *f, struct scratch *s)
+{
+	struct pkt *pkt = &s->pkt;
+
+	if (pkt->act & ACT_FAMILY)
+		return -HG_DROP_INTERNAL;
+	if (pkt->act & ACT_QUOTE)
+		return quote_frame(f, pkt, &s->quoted.tuple, &s->quote);
+	return rewrite_frame(f, pkt);
+}
+
+/* Who tells the sender: the router of its subnet; outside, the address that it wrote to, or
+ * the router of the subnet that it wrote into. */
+static __always_inline void pipeline_speaker(const struct scratch *s, struct hg_addr *ret)
+{
+	__u32 id = s->from_subnet ? s->from_subnet : s->ends.receiver_subnet;
+	const struct hg_subnet *subnet = image_subnet(&s->pkt, id);
+
+	*ret = (struct hg_addr){};
+	if (s->pkt.tuple.family == HG_FAMILY_6) {
+		if (subnet)
+			*ret = subnet->router6;
+	} else if (s->from_subnet && subnet) {
+		ret->w[0] = subnet->router4;
+	} else if (!s->from_subnet) {
+		ret->w[0] = s->pkt.tuple.daddr.w[0];
+	}
 }
 
 /* 'r' is what parsing said: even a frame that makes no sense is counted at its device. */
@@ -163,6 +273,7 @@ static __always_inline int pipeline_explain(struct frame *f, struct scratch *s,
 	t->reason = -r;
 	t->out = pkt->out;
 	t->via = pkt->via;
+	t->to = pkt->act & ACT_NAT ? pkt->to : pkt->tuple;
 	t->tracked = pkt->tracked;
 	t->exempt = pkt->is_exempt;
 	t->epoch = pkt->epoch;

@@ -41,8 +41,10 @@ enum {
 /* The bytes of a frame; 'data' to 'end' is what can be read directly. */
 struct frame {
 	void *data, *end;
-	__u32 len;  /* of the whole frame */
-	__u32 segs; /* wire packets that it stands for, at least 1 */
+	__u32 len;      /* of the whole frame */
+	__u32 segs;     /* wire packets that it stands for, at least 1 */
+	__u32 gso_size; /* of their payload, 0: it is one */
+	__u32 is_tagged;
 	__u32 ifindex;
 	void *ctx; /* of the program, for helpers */
 	int is_xdp;
@@ -96,8 +98,12 @@ struct pkt {
 	__u8 tracked;
 	__u8 is_new;    /* it opened a connection */
 	__u8 ttl;       /* or hop limit */
+	__u8 is_tagged; /* 802.1Q */
+	__u8 is_told;   /* its sender was told */
 	__u8 reply;     /* REPLY_* */
 	__u8 act;       /* ACT_* */
+	__u8 may_punt;  /* the TC door is behind this XDP door */
+	__u8 is_back;   /* from a NAT gateway's destination */
 	__u8 is_punted; /* XDP leaves it, untouched and uncounted, to the TC door */
 	__u16 at; /* object of the NAT gateway on whose border the stage in hand is */
 };
@@ -110,6 +116,7 @@ struct ends {
 	__u32 own; /* the device's interface */
 	__u32 role;
 	__u32 vpc;
+	__u32 nat; /* gateway whose idle_timeout counts, 0 none */
 };
 
 static __always_inline struct hg_addr addr_load(const void *p, int family)
@@ -123,6 +130,13 @@ static __always_inline struct hg_addr addr_load(const void *p, int family)
 		a.w[3] = w[3];
 	}
 	return a;
+}
+
+/* What an entry is told that it was judged by: nothing, while its next hop is not known, so
+ * that the next packet asks again. */
+static __always_inline __u32 pkt_epoch(const struct pkt *pkt)
+{
+	return pkt->out && !pkt->hop ? 0 : pkt->epoch;
 }
 
 static __always_inline int addr_equal(const struct hg_addr *a, const struct hg_addr *b)

@@ -9,16 +9,42 @@
  * Cost     A per-CPU look-up; its lines stay in the first level cache.
  */
 #include "way.h"
+#include "wire.h"
+
+/* The route in hand, as in struct hg_route. */
+struct leg {
+	__u32 kind, target, rule, object;
+};
 
 struct scratch {
 	struct pkt pkt;
 	struct ends ends;
 	__u32 tracks; /* HG_FLOW_TRACK_* of the ends that would keep state */
 	struct flow_work work;
-	struct hg_tuple back;   /* the tuple of the other direction */
+	struct hg_tuple came;   /* the packet as it came in; pkt.tuple travels */
+	struct hg_tuple back;   /* the key of the other direction */
+	struct hg_tuple answer; /* see port.h */
 	struct pkt quoted;      /* what an ICMP error is about */
-	struct hg_tuple answer; /* of a packet behind NAT, but for its dport */
+	struct hg_tuple quote;  /* as that goes out */
+	/* the connection's entry of this direction */
+	struct flow entry;
+	struct hg_tuple entry_to; /* as it would go out */
+	__u32 has_entry;
+	__u32 is_related; /* the entry is that of what an ICMP error quotes, turned round */
+	/* where the packet is on its way */
+	struct leg leg;
+	__u32 nat;         /* NAT gateway that it went through, 0 none */
+	__be32 public;     /* the elastic IP that stands for it then */
+	__u32 needs_port;  /* it has not chosen a port yet */
+	__u32 strict;      /* STRICT_* */
+	__u32 from_subnet; /* of the sender, 0: outside */
+	__u32 was_idle;    /* this packet met its connection when that was over */
 };
+
+/* rule_change strict: groups are asked although the connection is tracked. */
+#define STRICT_NOT   0
+#define STRICT_AGAIN 1 /* about this packet, of the direction that opened it */
+#define STRICT_BACK  2 /* about that direction, as this packet is an answer */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -26,6 +52,75 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } hg_scratch SEC(".maps");
+
+/* 'ret' answers 't', and is another. A call: inlined, its words would lie on the stack of
+ * whoever goes on to an insertion. */
+static __noinline int tuple_reverse(const struct hg_tuple *t, struct hg_tuple *ret)
+{
+	ret->saddr = t->daddr;
+	ret->daddr = t->saddr;
+	ret->sport = t->dport;
+	ret->dport = t->sport;
+	ret->protocol = t->protocol;
+	ret->family = t->family;
+	ret->zone = t->zone;
+	return 0;
+}
+
+/* The tuple of a NAT64 connection's IPv6 side, from the key of that direction's pair. */
+static __always_inline void flow_load6(const struct flow *pair, struct hg_tuple *ret)
+{
+	const struct hg_flow6 *e = (void *)pair - FLOW6_TAIL;
+
+	ret->saddr = e->key.daddr;
+	ret->daddr = e->key.saddr;
+	ret->sport = e->key.dport;
+	ret->dport = e->key.sport;
+	ret->protocol = e->key.protocol;
+	ret->family = HG_FAMILY_6;
+	ret->zone = e->key.zone;
+}
+
+/* What is known of the packet's connection: scratch->entry, and entry_to: as its packets go
+ * out, in the zone where answers come in (0: not known). */
+HG_GLOBAL int flow_load(struct scratch *s, const struct flow *fl)
+{
+	const struct flow *pair;
+	union flow_key4 k;
+	__u32 family, at;
+
+	if (!s || !fl)
+		return 0;
+	s->entry = *fl;
+	s->has_entry = 1;
+	s->entry_to = s->came;
+	s->entry_to.zone = 0;
+	family = s->came.family;
+	pair = flow_pair(fl, family);
+	if (pair) {
+		k.w[1] = READ_ONCE(pair->tail);
+		s->entry_to.zone = k.key.zone;
+	}
+	if (!(HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_NAT))
+		return 0;
+	at = s->entry.state.pair;
+	if (at & HG_PAIR_OTHER && family == HG_FAMILY_4) {
+		pair = flow_at(at & ~HG_PAIR_OTHER, HG_FAMILY_6);
+		if (pair)
+			flow_load6(pair, &s->entry_to);
+		return 0;
+	}
+	s->entry_to.saddr = (struct hg_addr){ .w = { s->entry.room[0] } };
+	s->entry_to.daddr = (struct hg_addr){ .w = { s->entry.room[1] } };
+	s->entry_to.sport = (__be16)s->entry.room[2];
+	s->entry_to.dport = s->entry.room[2] >> 16;
+	if (family == HG_FAMILY_6) {
+		s->entry_to.family = HG_FAMILY_4;
+		if (s->entry_to.protocol == IPPROTO_ICMPV6)
+			s->entry_to.protocol = IPPROTO_ICMP;
+	}
+	return 0;
+}
 
 static __always_inline struct scratch *scratch_get(__u32 commit)
 {

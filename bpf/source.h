@@ -62,6 +62,8 @@ static __always_inline void ends_find(const struct pkt *pkt, const struct hg_dev
 	e->receiver = e->dst.interface;
 	e->sender_subnet = e->src.subnet;
 	e->receiver_subnet = e->dst.subnet;
+	if (d->role == HG_ROLE_SUBNET)
+		return;
 	/* A port's in door and a host's out door: the device's interface sends. */
 	if ((d->role == HG_ROLE_PORT) == (pkt->door == HG_DOOR_IN)) {
 		e->sender = d->interface;
@@ -72,11 +74,25 @@ static __always_inline void ends_find(const struct pkt *pkt, const struct hg_dev
 	}
 }
 
-static __always_inline int source_check(const struct pkt *pkt, const struct ends *e)
+/* At a subnet's device: the source is one of the subnet's addresses, and nobody's who
+ * is reached in another way. */
+static __always_inline int source_check_subnet(const struct pkt *pkt,
+					       const struct ends *e,
+					       const struct hg_device *d)
+{
+	const struct hg_interface *from = image_interface(pkt, e->src.interface);
+	int r = 0;
+
+	if (e->src.subnet != d->subnet || e->src.nat || (from && from->device))
+		r = -HG_DROP_SOURCE_CHECK;
+	return r;
+}
+
+static __always_inline int source_check_interface(const struct pkt *pkt,
+						  const struct ends *e)
 {
 	const struct hg_interface *own = image_interface(pkt, e->own);
 	int is_speaker = (e->role == HG_ROLE_PORT) == (pkt->door == HG_DOOR_IN);
-	int r = 0;
 
 	if (!own)
 		return -HG_DROP_INTERNAL;
@@ -84,15 +100,31 @@ static __always_inline int source_check(const struct pkt *pkt, const struct ends
 		if (own->flags & HG_INTERFACE_CHECK && e->src.interface != e->own &&
 		    !(e->role == HG_ROLE_HOST &&
 		      is_link_local6(&pkt->tuple.saddr, pkt->tuple.family)))
-			r = -HG_DROP_SOURCE_CHECK;
+			return -HG_DROP_SOURCE_CHECK;
 	} else if (e->src.interface) {
 		const struct hg_interface *other = image_interface(pkt, e->src.interface);
 
 		if (e->src.interface == e->own ||
 		    (other && other->device && !(other->flags & HG_INTERFACE_LOCAL)))
-			r = -HG_DROP_SOURCE_CHECK;
+			return -HG_DROP_SOURCE_CHECK;
 	}
-	trace_step(pkt, HG_STAGE_source_check, own->object, 0, r == 0, 0);
+	return 0;
+}
+
+/* 'is_gate': this door forwards, and link-local packets are not forwarded. */
+static __always_inline int source_check(const struct pkt *pkt, const struct ends *e,
+					const struct hg_device *d, __u32 is_gate)
+{
+	int r;
+
+	if (e->role == HG_ROLE_SUBNET)
+		r = source_check_subnet(pkt, e, d);
+	else
+		r = source_check_interface(pkt, e);
+	if (is_gate && (is_link_local6(&pkt->tuple.saddr, pkt->tuple.family) ||
+			is_link_local6(&pkt->tuple.daddr, pkt->tuple.family)))
+		r = -HG_DROP_SOURCE_CHECK;
+	trace_step(pkt, HG_STAGE_source_check, d->object, 0, r == 0, 0);
 	return r;
 }
 

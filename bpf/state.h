@@ -37,10 +37,14 @@ static __always_inline __u32 state_timeout(const struct pkt *pkt, const struct e
 					   __u32 flags, __u32 state)
 {
 	__u32 timeout = header_timeout(pkt, state), least = ~0U;
+	const struct hg_nat *nat = image_nat(pkt, e->nat);
 
+	if (nat && state != HG_STATE_SYN_SENT && state != HG_STATE_SYN_RECV &&
+	    state != HG_STATE_CLOSING)
+		least = nat->idle_timeout;
 	if (state != HG_STATE_ESTABLISHED &&
 	    (state < HG_STATE_UDP || state > HG_STATE_UDP_STREAM))
-		return timeout;
+		return timeout < least ? timeout : least;
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
 		const struct hg_interface *at =
@@ -101,6 +105,7 @@ static __always_inline __u32 state_tcp(const struct pkt *pkt, struct flow *fl,
 		if (pair)
 			pair->created = pkt->now;
 		state = HG_STATE_ESTABLISHED;
+		account_established(pkt);
 	}
 	if (pkt->tcp_flags & TCP_FIN && state != HG_STATE_CLOSING) {
 		/* Each side sets its own mark, then looks for the other's: an atomic

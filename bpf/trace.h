@@ -37,5 +37,6 @@ static __always_inline void trace_step(const struct pkt *pkt, __u16 stage, __u32
 	t->step[n].object = object;
 	t->step[n].rule = rule;
 	t->step[n].state = state;
+	t->step[n].at = pkt->at;
 	t->n = n + 1;
 }

@@ -62,7 +62,7 @@ static __always_inline void flow_unlock(__u32 set)
 /* What a new entry starts with. */
 struct flow_seed {
 	__u32 epoch, life, path, packets, created;
-	__u32 zero;
+	__u32 room[3];
 	__u64 bytes;
 };
 
@@ -77,7 +77,9 @@ static __always_inline void flow_fill(struct flow *fl, const struct flow_seed *s
 	fl->state.packets = seed->packets;
 	fl->state.pair = 0;
 	fl->state.bytes = seed->bytes;
-	fl->room[0] = fl->room[1] = fl->room[2] = 0;
+	fl->room[0] = seed->room[0];
+	fl->room[1] = seed->room[1];
+	fl->room[2] = seed->room[2];
 	fl->created = seed->created;
 }
 
@@ -114,6 +116,9 @@ struct flow_choice {
 struct flow_work {
 	struct flow_seed seed;
 	struct flow_choice choice;
+	union flow_key6 key;
+	__u32 had; /* 1: the flow was here already */
+	__u32 zero;
 };
 
 static __always_inline void flow_weigh(struct flow_choice *c, __u64 rank, __u32 way)
@@ -163,7 +168,7 @@ static __always_inline int flow_is_absent4(const struct hg_set4 *set,
 HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, __u32 now)
 {
 	struct flow_choice *c;
-	union flow_key4 k;
+	union flow_key4 *k;
 	struct hg_set4 *set;
 	__u64 hash, *tags;
 	__u32 i;
@@ -173,15 +178,16 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 		return FLOW_LOCKED;
 	c = &work->choice;
 	*c = (struct flow_choice){};
-	flow_key4(t, &k);
-	hash = flow_hash4(&k);
+	k = (union flow_key4 *)&work->key;
+	flow_key4(t, k);
+	hash = flow_hash4(k);
 	i = FLOW_SET(hash);
 	set = bpf_map_lookup_elem(&hg_flows4, &i);
 	if (!set)
 		return FLOW_LOCKED;
 	if (!flow_lock(i))
 		return FLOW_LOCKED;
-	if (flow_is_absent4(set, &k) &&
+	if (flow_is_absent4(set, k) &&
 	    !READ_ONCE(FLOW4(&set->way[FLOW_HOME(hash)])->tail)) {
 		c->way = FLOW_HOME(hash);
 		c->rank = RANK_FREE;
@@ -191,8 +197,7 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 			__u32 way = (FLOW_HOME(hash) + n) & 3;
 			const struct hg_flow4 *e = &set->way[way];
 
-			flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, &k), now),
-				   way);
+			flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, k), now), way);
 		}
 		verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4, now);
 	}
@@ -206,10 +211,11 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 		tags = bpf_map_lookup_elem(&hg_tags4, &i);
 		if (tags)
 			flow_tags_put(tags, hash, c->way);
-		WRITE_ONCE(w[0], k.w[0]);
-		__sync_lock_test_and_set(&w[1], k.w[1]);
+		WRITE_ONCE(w[0], k->w[0]);
+		__sync_lock_test_and_set(&w[1], k->w[1]);
 	}
 	flow_unlock(i);
+	work->had = verdict == FLOW_HAVE;
 	return verdict ? i * HG_WAYS + (c->way & 3) + 1 : FLOW_FULL;
 }
 
@@ -223,7 +229,7 @@ static __always_inline int flow_is_absent6(const struct hg_set6 *set,
 HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, __u32 now)
 {
 	struct flow_choice *c;
-	union flow_key6 k;
+	union flow_key6 *k;
 	struct hg_set6 *set;
 	__u64 hash, *tags;
 	__u32 i;
@@ -233,15 +239,16 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 		return FLOW_LOCKED;
 	c = &work->choice;
 	*c = (struct flow_choice){};
-	flow_key6(t, &k);
-	hash = flow_hash6(&k);
+	k = &work->key;
+	flow_key6(t, k);
+	hash = flow_hash6(k);
 	i = FLOW_SET(hash);
 	set = bpf_map_lookup_elem(&hg_flows6, &i);
 	if (!set)
 		return FLOW_LOCKED;
 	if (!flow_lock(i))
 		return FLOW_LOCKED;
-	if (flow_is_absent6(set, &k) &&
+	if (flow_is_absent6(set, k) &&
 	    !READ_ONCE(FLOW6(&set->way[FLOW_HOME(hash)])->tail)) {
 		c->way = FLOW_HOME(hash);
 		c->rank = RANK_FREE;
@@ -251,8 +258,7 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 			__u32 way = (FLOW_HOME(hash) + n) & 3;
 			const struct hg_flow6 *e = &set->way[way];
 
-			flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, &k), now),
-				   way);
+			flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, k), now), way);
 		}
 		verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6, now);
 	}
@@ -266,13 +272,14 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 		tags = bpf_map_lookup_elem(&hg_tags6, &i);
 		if (tags)
 			flow_tags_put(tags, hash, c->way);
-		WRITE_ONCE(w[0], k.w[0]);
-		WRITE_ONCE(w[1], k.w[1]);
-		WRITE_ONCE(w[2], k.w[2]);
-		WRITE_ONCE(w[3], k.w[3]);
-		__sync_lock_test_and_set(&w[4], k.w[4]);
+		WRITE_ONCE(w[0], k->w[0]);
+		WRITE_ONCE(w[1], k->w[1]);
+		WRITE_ONCE(w[2], k->w[2]);
+		WRITE_ONCE(w[3], k->w[3]);
+		__sync_lock_test_and_set(&w[4], k->w[4]);
 	}
 	flow_unlock(i);
+	work->had = verdict == FLOW_HAVE;
 	return verdict ? i * HG_WAYS + (c->way & 3) + 1 : FLOW_FULL;
 }
 

@@ -21,6 +21,8 @@ struct eval {
 	struct hg_lock *locks;
 	struct hg_frag_set *frags;
 	struct hg_counters *stats;
+	struct hg_meter *meters;
+	struct hg_port_set *port_sets;
 	uint64_t *hits;
 	uint32_t n_hits;
 	struct hg_hop
@@ -59,7 +61,6 @@ static void bring_up(struct hg_line *lines, struct hg_hop *hops)
 static int take_image(struct eval *e, const struct image *image)
 {
 	_cleanup_free_ uint64_t *hits = NULL;
-	_cleanup_free_ struct hg_hop *hops = NULL;
 	const struct hg_header *h = image_header(image);
 	struct hg_line *lines;
 	size_t n_hits = 2 * ((size_t)h->n_rules + 1);
@@ -67,18 +68,15 @@ static int take_image(struct eval *e, const struct image *image)
 	if (posix_memalign((void **)&lines, HG_LINE, image->n_lines * HG_LINE))
 		return -1;
 	hits = calloc(n_hits, sizeof(*hits));
-	hops = calloc(h->devices.n, sizeof(*hops));
-	if (!hits || !hops) {
+	if (!hits) {
 		free(lines);
 		return -1;
 	}
 	memcpy(lines, image->lines, image->n_lines * HG_LINE);
-	bring_up(lines, hops);
+	memset(e->hops, 0, HG_HOPS * sizeof(*e->hops));
+	bring_up(lines, e->hops);
 	free(e->lines);
 	free(e->hits);
-	free(e->hops);
-	e->hops = TAKE(hops);
-	e->n_hops = h->devices.n;
 	e->lines = lines;
 	e->n_lines = image->n_lines;
 	e->hits = TAKE(hits);
@@ -101,8 +99,12 @@ struct eval *eval_new(const struct image *image, uint32_t n_flow_sets)
 	e->locks = calloc(HG_LOCKS, sizeof(*e->locks));
 	e->frags = calloc(HG_FRAG_SETS, sizeof(*e->frags));
 	e->stats = calloc(2, sizeof(*e->stats));
-	if (!e->flows4 || !e->flows6 || !e->tags4 || !e->tags6 || !e->locks ||
-	    !e->frags || !e->stats || take_image(e, image)) {
+	e->meters = calloc(HG_METERS, sizeof(*e->meters));
+	e->port_sets = calloc(HG_PORT_SETS, sizeof(*e->port_sets));
+	e->hops = calloc(HG_HOPS, sizeof(*e->hops));
+	if (!e->meters || !e->port_sets || !e->hops || !e->flows4 || !e->flows6 ||
+	    !e->tags4 || !e->tags6 || !e->locks || !e->frags || !e->stats ||
+	    take_image(e, image)) {
 		eval_free(e);
 		return NULL;
 	}
@@ -123,6 +125,8 @@ void eval_free(struct eval *e)
 	free(e->stats);
 	free(e->hits);
 	free(e->hops);
+	free(e->meters);
+	free(e->port_sets);
 	free(e);
 }
 
@@ -147,7 +151,10 @@ static void use(struct eval *e, uint32_t now)
 		{ &hg_frags, (uint8_t *)e->frags, sizeof(*e->frags), HG_FRAG_SETS },
 		{ &hg_stats, (uint8_t *)e->stats, sizeof(*e->stats), 2 },
 		{ &hg_hits, (uint8_t *)e->hits, sizeof(*e->hits), e->n_hits },
-		{ &hg_hops, (uint8_t *)e->hops, sizeof(*e->hops), e->n_hops },
+		{ &hg_hops, (uint8_t *)e->hops, sizeof(*e->hops), HG_HOPS },
+		{ &hg_meters, (uint8_t *)e->meters, sizeof(*e->meters), HG_METERS },
+		{ &hg_ports, (uint8_t *)e->port_sets, sizeof(*e->port_sets),
+		  HG_PORT_SETS },
 		{ &hg_trace, (uint8_t *)&e->trace, sizeof(e->trace), 1 },
 		{},
 	};
@@ -159,6 +166,33 @@ static void use(struct eval *e, uint32_t now)
 	hg_hz = EVAL_HZ;
 	hg_flow_mask = e->n_flow_sets - 1;
 	hg_hits_half = e->n_hits / 2;
+}
+
+/* By a flow that answers, only the hop is known. */
+static uint32_t out_of(const struct eval *e, const struct pkt *pkt)
+{
+	return pkt->hop ? e->hops[pkt->hop].ifindex : pkt->out;
+}
+
+/* What the kernel and the agent would do about a neighbour that is not known. */
+static void resolve(struct eval *e, const struct pkt *pkt)
+{
+	uint32_t first =
+		(hg_hop_hash(pkt->out, pkt->via.w) & (HG_HOP_SETS - 1)) * HG_HOP_WAYS;
+
+	if (!pkt->out || pkt->hop)
+		return;
+	for (uint32_t i = first; i < first + HG_HOP_WAYS; i++) {
+		if (!i || e->hops[i].ifindex)
+			continue;
+		e->hops[i] = (struct hg_hop){ .addr = pkt->via,
+					      .ifindex = pkt->out,
+					      .mac.byte = { 2, 0, 0, 0, 0, 3,
+							    HG_HOP_RESOLVED },
+					      .smac = { 2, 0, 0, 0, 0, 1 },
+					      .mtu = 1500 };
+		return;
+	}
 }
 
 struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8_t *frame,
@@ -177,11 +211,19 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 	use(e, now);
 	s = pipeline_enter(door, 1);
 	r = pipeline_parse(&f, &s->pkt);
-	r = account(&s->pkt, pipeline_judge(&f, s, r, &is_answer), is_answer);
+	r = pipeline_judge(&f, s, r, &is_answer);
+	if (r == 0 && s->pkt.act)
+		r = pipeline_rewrite(&f, s);
+	r = account(&s->pkt, r, is_answer);
+	if (r == 0)
+		resolve(e, &s->pkt);
 	return (struct verdict){ .allow = r == 0,
 				 .reason = -r,
-				 .out = r ? 0 : s->pkt.out,
-				 .is_answer = r == 0 && is_answer };
+				 .out = r ? 0 : out_of(e, &s->pkt),
+				 .is_answer = r == 0 && is_answer,
+				 .told = s->pkt.reply,
+				 .via = s->pkt.via,
+				 .to = s->pkt.act & ACT_NAT ? s->pkt.to : s->pkt.tuple };
 }
 
 void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t *frame,

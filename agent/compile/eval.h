@@ -27,13 +27,18 @@ struct verdict {
 	uint32_t reason; /* HG_DROP_* */
 	uint32_t out;    /* device id by which the packet leaves, 0: kernel */
 	bool is_answer;  /* the packet was turned into an ARP or ND answer */
+	uint32_t told;   /* REPLY_* of bpf/pkt.h: what its sender is told; 0 nothing */
+	struct hg_addr
+		via; /* the next hop; zero: the instance of a port, or not judged anew */
+	struct hg_tuple to; /* the packet as it left */
 };
 
 struct eval *eval_new(const struct image *image, uint32_t n_flow_sets);
 void eval_free(struct eval *e);
 /* Another image over the same flows, as after an apply. */
 void eval_switch(struct eval *e, const struct image *image);
-/* Judge and commit. 'frame' may be rewritten. 'device' is the image's device id. */
+/* Judge and commit. 'frame' is rewritten as the packet leaves, but for its MACs. 'device' is the
+ * image's device id. A neighbour that a packet left for is known from then on. */
 struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8_t *frame,
 			   size_t size, uint32_t now);
 /* Judge without a trace left behind; fills 'ret' but its question fields. */

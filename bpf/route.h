@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+#pragma once
+
+/* route: where a subnet's table sends a packet, and by which device that leaves.
+ *
+ * In       The subnet; the destination's class.
+ * Out      scratch->leg; then pkt->out, via, hop.
+ * Result   0, or the reason of section 10 of docs/semantics.md.
+ * Cost     One word and one record: longest prefixes were settled when classes were made.
+ */
+#include "account.h"
+#include "hop.h"
+#include "scratch.h"
+#include "source.h"
+
+/* pipeline_device() takes it for no drop: see pkt.is_punted. */
+#define ROUTE_PUNTED 1000
+
+/* What the table of 'subnet' says of the destination, or 'is_back' of the source; scratch->leg. */
+HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 is_back)
+{
+	const struct hg_subnet *from;
+	const struct hg_route *r;
+	const struct end *to;
+	struct hg_table routes;
+	__u32 id;
+
+	if (!s)
+		return -HG_DROP_INTERNAL;
+	s->leg = (struct leg){};
+	from = image_subnet(&s->pkt, subnet);
+	if (!from)
+		return 0;
+	to = is_back ? &s->ends.src : &s->ends.dst;
+	if (to->subnet == subnet) {
+		s->leg.kind = HG_ROUTE_LOCAL;
+		return 0;
+	}
+	if (!from->routes || is_multicast(&s->pkt.tuple.daddr, s->pkt.tuple.family) ||
+	    is_broadcast(&s->pkt.tuple.daddr, s->pkt.tuple.family))
+		return 0;
+	id = image_word(&s->pkt, from->routes, to->row);
+	routes = HEADER_TABLE(&s->pkt, routes);
+	if (!id || id >= routes.n)
+		return 0;
+	r = image_line(&s->pkt, routes.line + (id >> 2));
+	if (!r)
+		return -HG_DROP_INTERNAL;
+	r += id & 3;
+	s->leg = (struct leg){ r->kind, r->target, r->rule, r->object };
+	return 0;
+}
+
+/* The stage. */
+HG_GLOBAL int route_take(struct scratch *s, __u32 subnet)
+{
+	const struct hg_subnet *from;
+	struct pkt *pkt;
+	int r = 0;
+
+	if (!s)
+		return -HG_DROP_INTERNAL;
+	pkt = &s->pkt;
+	from = image_subnet(pkt, subnet);
+	if (!from)
+		return -HG_DROP_INTERNAL;
+	if (s->leg.kind == HG_ROUTE_NONE)
+		r = -HG_DROP_NO_ROUTE;
+	else if (s->leg.kind == HG_ROUTE_BLACKHOLE)
+		r = -HG_DROP_BLACKHOLE;
+	account_hit(pkt, s->leg.rule);
+	trace_step(pkt, HG_STAGE_route, from->table_object, s->leg.rule, r == 0, 0);
+	if (r)
+		pkt->rule = s->leg.rule;
+	return r;
+}
+
+/* ---- leaving ---- */
+
+/* XDP leaves it to the TC door. */
+static __always_inline int route_punt(struct pkt *pkt)
+{
+	pkt->is_punted = 1;
+	return -ROUTE_PUNTED;
+}
+
+/* To the kernel of this host. */
+static __always_inline int route_to_kernel(struct pkt *pkt)
+{
+	return pkt->may_punt && pkt->commit ? route_punt(pkt) : 0;
+}
+
+/* The sender of a packet that goes no further is told, by the TC door. */
+static __always_inline int route_tell(struct pkt *pkt, __u8 reply, int reason)
+{
+	if (pkt->commit && pkt->may_punt)
+		return route_punt(pkt);
+	pkt->reply = reply;
+	return -reason;
+}
+
+/* Who on the link of 'd' gets it. */
+static __always_inline int route_hop(struct pkt *pkt, const struct hg_device *d)
+{
+	const struct hg_hop *hop;
+	__u32 state;
+
+	if (d->role == HG_ROLE_PORT)
+		pkt->hop = d->hop;
+	else
+		pkt->hop = hop_find(d->ifindex, &pkt->via);
+	hop = pkt->hop ? hop_get(pkt->hop) : NULL;
+	if (!hop && d->role == HG_ROLE_PORT)
+		return -HG_DROP_NO_NEIGHBOUR;
+	if (hop && hop_is_ready(hop, pkt->is_xdp))
+		return 0;
+	state = hop ? hop_state(READ_ONCE(hop->mac.word)) : HG_HOP_UNKNOWN;
+	pkt->hop = 0;
+	if (state == HG_HOP_FAILED)
+		return -HG_DROP_NO_NEIGHBOUR;
+	if (!pkt->is_xdp)
+		return 0; /* the kernel asks for it */
+	return pkt->may_punt ? route_punt(pkt) : -HG_DROP_NO_NEIGHBOUR;
+}
+
+/* Every filter has passed it: can it go? */
+HG_GLOBAL int route_leave(struct scratch *s)
+{
+	const struct hg_device *d;
+	struct pkt *pkt;
+	__u32 mtu;
+
+	if (!s)
+		return -HG_DROP_INTERNAL;
+	pkt = &s->pkt;
+	if (!pkt->out)
+		return route_to_kernel(pkt);
+	if (pkt->act & ACT_TTL && pkt->ttl <= 1)
+		return route_tell(pkt, REPLY_TIME_EXCEEDED, HG_DROP_TTL_EXPIRED);
+	d = image_device(pkt, pkt->out);
+	if (!d)
+		return -HG_DROP_INTERNAL;
+	if (!pkt->commit)
+		return 0;
+	if (!d->ifindex)
+		return -HG_DROP_NO_NEIGHBOUR;
+	mtu = d->mtu;
+	/* The other family's header is 20 bytes shorter or longer. */
+	if (pkt->act & ACT_FAMILY)
+		mtu = s->came.family == HG_FAMILY_6 ? mtu + 20 : mtu - 20;
+	if (pkt->size > mtu) {
+		pkt->told_mtu = mtu;
+		return route_tell(pkt, REPLY_TOO_BIG, HG_DROP_TOO_BIG);
+	}
+	if (pkt->act & ACT_FAMILY && pkt->may_punt)
+		return route_punt(pkt);
+	return route_hop(pkt, d);
+}
