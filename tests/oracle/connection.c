@@ -9,32 +9,36 @@
 
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
-static bool same_addr(const struct addr *a, const struct addr *b)
+bool same_l4(const struct l4 *a, const struct l4 *b)
 {
-	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
-}
+	bool is_response[2] = {};
 
-static bool same_way(const struct l4 *a, const struct l4 *b)
-{
-	if (!same_addr(&a->src, &b->src) || !same_addr(&a->dst, &b->dst))
+	if (a->protocol != b->protocol || !same_addr(&a->src, &b->src) ||
+	    !same_addr(&a->dst, &b->dst))
 		return false;
 	if (a->protocol == 6 || a->protocol == 17)
 		return a->sport == b->sport && a->dport == b->dport;
-	return true;
+	if (!is_icmp(a))
+		return true;
+	return icmp_pair(a, &is_response[0]) == icmp_pair(b, &is_response[1]) &&
+	       is_response[0] == is_response[1] && a->id == b->id;
 }
 
-/* Does end 'sender' of 'c' say this? */
-static bool is_said_by(const struct connection *c, int sender, const struct l4 *p)
+struct l4 connection_says(const struct connection *c, int sender)
 {
-	struct l4 seen = sender == 0 ? *p : l4_reverse(p);
-	bool is_response = false;
+	return sender == 0 ? c->opener : l4_answer(&c->went);
+}
 
-	if (c->opener.protocol != p->protocol || !same_way(&c->opener, &seen))
-		return false;
-	if (!is_icmp(p))
-		return true;
-	return c->pair == icmp_pair(p, &is_response) && c->opener.id == p->id &&
-	       is_response == (sender == 1);
+struct l4 connection_hears(const struct connection *c, int sender)
+{
+	return sender == 0 ? c->went : l4_answer(&c->opener);
+}
+
+static bool is_alive(struct connection *c, uint32_t now)
+{
+	if (c->is_used && now - c->seen > c->timeout)
+		c->is_used = false;
+	return c->is_used;
 }
 
 struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
@@ -43,17 +47,38 @@ struct connection *connection_find(struct memory *m, const char *zone, const str
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct connection *c = &m->connections[i];
 
-		if (!c->is_used || strcmp(c->zone, zone) != 0)
+		if (!is_alive(c, now))
 			continue;
-		if (now - c->seen > c->timeout) {
-			c->is_used = false;
-			continue;
-		}
-		for (int sender = 0; sender < 2; sender++)
-			if (is_said_by(c, sender, p)) {
+		for (int sender = 0; sender < 2; sender++) {
+			struct l4 said = connection_says(c, sender);
+
+			if (strcmp(c->zone[sender], zone) == 0 && same_l4(&said, p)) {
 				*ret_sender = sender;
 				return c;
 			}
+		}
+	}
+	return NULL;
+}
+
+struct connection *connection_quoted(struct memory *m, const char *zone,
+				     const struct l4 *quote, uint32_t now,
+				     int *ret_sender)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct connection *c = &m->connections[i];
+
+		if (!is_alive(c, now))
+			continue;
+		for (int sender = 0; sender < 2; sender++) {
+			struct l4 heard = connection_hears(c, sender);
+
+			if (strcmp(c->zone[!sender], zone) == 0 &&
+			    same_l4(&heard, quote)) {
+				*ret_sender = sender;
+				return c;
+			}
+		}
 	}
 	return NULL;
 }
@@ -117,9 +142,18 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 	return b && b < a ? b : a;
 }
 
+static const struct nat_gateway *nat_of(const struct connection *c, const struct model *m)
+{
+	for (size_t i = 0; c->nat[0] && i < m->n_nat_gateways; i++)
+		if (strcmp(m->nat_gateways[i].name, c->nat) == 0)
+			return &m->nat_gateways[i];
+	return NULL;
+}
+
 uint32_t connection_timeout(const struct connection *c, const struct model *m,
 			    const int ends[2])
 {
+	const struct nat_gateway *nat = nat_of(c, m);
 	struct timeouts t = m->settings.timeouts;
 	bool is_set = false;
 
@@ -139,6 +173,15 @@ uint32_t connection_timeout(const struct connection *c, const struct model *m,
 		t.tcp_established = smaller(t.tcp_established, own->tcp_established);
 		t.udp = smaller(t.udp, own->udp);
 		t.udp_stream = smaller(t.udp_stream, own->udp_stream);
+	}
+	/* One more end that tracks; alone, nobody else has a say. */
+	if (nat && is_set) {
+		t.tcp_established = smaller(t.tcp_established, nat->idle_timeout);
+		t.udp = smaller(t.udp, nat->idle_timeout);
+		t.udp_stream = smaller(t.udp_stream, nat->idle_timeout);
+		t.icmp = smaller(t.icmp, nat->idle_timeout);
+	} else if (nat) {
+		t.tcp_established = t.udp = t.udp_stream = t.icmp = nat->idle_timeout;
 	}
 	switch (c->state) {
 	case STATE_SYN_SENT:

@@ -3,9 +3,12 @@
 
 /* connection: the oracle's memory, a list searched from its start.
  *
- * Shape    docs/semantics.md, section 5. One record a connection, in the direction that
- *          opened it; position 0 is the opener's end, 1 the other's. First fragments are
- *          remembered beside it (section 4).
+ *   opener's end -- zone[0] --> opener ==translation==> went -- zone[1] --> the other end
+ *
+ * Shape    docs/semantics.md, sections 5 and 12. One record a connection, in the direction
+ *          that opened it; position 0 is the opener's end, 1 the other's. Answers are
+ *          'went' reversed, in zone[1]; where nothing is translated both packets are one.
+ *          First fragments are remembered beside it (section 4).
  * Units    Seconds. A record is alive while now - seen <= timeout.
  * Owner    struct memory is plain; nothing in it points into a model.
  * Errors   A full list ends the program.
@@ -28,9 +31,12 @@ enum state {
 
 struct connection {
 	bool is_used;
-	char zone[ZONE_TEXT];
-	struct l4 opener; /* the packet that opened it */
-	int pair;         /* ICMP query pair, 0 for other protocols */
+	char zone[2][ZONE_TEXT]; /* by sender: where its packets come in */
+	struct l4 opener;        /* the packet that opened it, as it came */
+	struct l4 went;          /* and as it left */
+	char nat[ZONE_TEXT];     /* the NAT gateway on its way, "" none */
+	bool is_inbound;         /* let in by a forward of that */
+	struct addr nat_address; /* elastic IP, or the private address */
 	bool tracks[2];
 	bool is_exempt; /* no filter touches its answers */
 	enum state state;
@@ -56,9 +62,18 @@ struct memory {
 	struct fragment fragments[FRAGMENTS];
 };
 
-/* Which of the two ends sends this packet: 0 is the opener. */
+/* Both say the same between the same ends, ICMP in the same query pair and role. */
+bool same_l4(const struct l4 *a, const struct l4 *b);
+/* What 'sender' says, as it comes in, and as the other end hears it. */
+struct l4 connection_says(const struct connection *c, int sender);
+struct l4 connection_hears(const struct connection *c, int sender);
+/* Which of the two ends sends this packet, as it comes in: 0 is the opener. */
 struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
 				   uint32_t now, int *ret_sender);
+/* Which of the two ends has sent this packet, as somebody in 'zone' has received it. */
+struct connection *connection_quoted(struct memory *m, const char *zone,
+				     const struct l4 *quote, uint32_t now,
+				     int *ret_sender);
 struct connection *connection_add(struct memory *m);
 /* Steps the state by a packet that passed, sent by end 'sender'. */
 void connection_step(struct connection *c, const struct parsed *p, int sender);

@@ -3,13 +3,8 @@
 
 #include <string.h>
 
-static bool same_addr(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
-}
-
 /* Bit by bit, so as not to share a mistake with base/addr.c. */
-static bool in_cidr(const struct cidr *c, const struct addr *a)
+bool in_cidr(const struct cidr *c, const struct addr *a)
 {
 	if (c->addr.family != a->family)
 		return false;
@@ -20,6 +15,24 @@ static bool in_cidr(const struct cidr *c, const struct addr *a)
 			return false;
 	}
 	return true;
+}
+
+bool in_vpc(const struct world *w, int vpc, const struct addr *a)
+{
+	const struct vpc *v = &w->m->vpcs[vpc];
+
+	for (size_t k = 0; k < v->n_cidrs; k++)
+		if (in_cidr(&v->cidrs[k], a))
+			return true;
+	return false;
+}
+
+bool in_any_vpc(const struct world *w, const struct addr *a)
+{
+	for (size_t v = 0; v < w->m->n_vpcs; v++)
+		if (in_vpc(w, v, a))
+			return true;
+	return false;
 }
 
 bool interface_owns(const struct world *w, int interface, const struct addr *a)
@@ -75,6 +88,14 @@ bool interface_has_port(const struct world *w, int interface)
 	return i->device && !i->is_local;
 }
 
+bool interface_has_zone(const struct world *w, int interface)
+{
+	const struct interface *i = &w->m->interfaces[interface];
+
+	return interface_has_port(w, interface) && i->subnet >= 0 &&
+	       w->m->vpcs[i->vpc].is_routed && !i->source_dest_check;
+}
+
 struct l4 l4_reverse(const struct l4 *p)
 {
 	struct l4 r = *p;
@@ -83,6 +104,14 @@ struct l4 l4_reverse(const struct l4 *p)
 	r.dst = p->src;
 	r.sport = p->dport;
 	r.dport = p->sport;
+	return r;
+}
+
+struct l4 l4_answer(const struct l4 *p)
+{
+	struct l4 r = l4_reverse(p);
+
+	r.type = icmp_other(p);
 	return r;
 }
 
@@ -142,8 +171,22 @@ static bool interface_has_group(const struct interface *i, int group)
 	return false;
 }
 
-static bool peer_has(const struct world *w, const struct peer *peer, int vpc,
-		     const struct addr *a)
+/* A NAT instance has its groups as an interface has. */
+static bool is_instance_of(const struct world *w, int group, const struct addr *a)
+{
+	for (size_t i = 0; i < w->m->n_nat_gateways; i++) {
+		const struct nat_gateway *g = &w->m->nat_gateways[i];
+
+		for (size_t k = 0; g->is_instance && k < g->n_groups; k++)
+			if (g->groups[k] == group && same_addr(&g->private_address, a))
+				return true;
+	}
+	return false;
+}
+
+/* A group's members are known by their private addresses, in its own VPC or across a peering,
+ * whose CIDRs do not overlap. */
+static bool peer_has(const struct world *w, const struct peer *peer, const struct addr *a)
 {
 	const struct model *m = w->m;
 
@@ -157,11 +200,11 @@ static bool peer_has(const struct world *w, const struct peer *peer, int vpc,
 		return false;
 	case PEER_GROUP:
 		for (size_t i = 0; i < m->n_interfaces; i++)
-			if (m->interfaces[i].vpc == vpc &&
+			if (peer->index >= 0 &&
 			    interface_has_group(&m->interfaces[i], peer->index) &&
 			    interface_owns(w, i, a))
 				return true;
-		return false;
+		return is_instance_of(w, peer->index, a);
 	}
 	return false;
 }
@@ -180,9 +223,9 @@ struct ruling nacl_judge(const struct world *w, int nacl, int direction,
 		const struct nacl_rule *r = &n->rules[direction][k];
 		enum answer answer;
 
-		if (!peer_has(w, &r->cidr, n->vpc, there))
+		if (!peer_has(w, &r->cidr, there))
 			continue;
-		if (r->has_peer_cidr && !peer_has(w, &r->peer_cidr, n->vpc, here))
+		if (r->has_peer_cidr && !peer_has(w, &r->peer_cidr, here))
 			continue;
 		answer = match_l4(&r->match, p);
 		if (answer == NO || (answer == CANNOT_SAY && r->allow))
@@ -202,11 +245,11 @@ static bool has_literal_all(const struct group_rule *r, int family)
 }
 
 /* The other direction of the same groups lets everything of this protocol through. */
-static bool is_open(const struct world *w, const struct interface *i, int direction,
+static bool is_open(const struct world *w, const int *groups, size_t n, int direction,
 		    const struct l4 *p)
 {
-	for (size_t g = 0; g < i->n_groups; g++) {
-		const struct group *group = &w->m->groups[i->groups[g]];
+	for (size_t g = 0; g < n; g++) {
+		const struct group *group = &w->m->groups[groups[g]];
 
 		for (size_t k = 0; k < group->n_rules[direction]; k++) {
 			const struct group_rule *r = &group->rules[direction][k];
@@ -222,22 +265,21 @@ static bool is_open(const struct world *w, const struct interface *i, int direct
 	return false;
 }
 
-struct ruling groups_judge(const struct world *w, int interface, int direction,
-			   const struct l4 *p)
+struct ruling group_list_judge(const struct world *w, const int *groups, size_t n,
+			       int direction, const struct l4 *p)
 {
-	const struct interface *i = &w->m->interfaces[interface];
 	const struct addr *there = direction == 0 ? &p->src : &p->dst;
 	struct ruling ret = { .rule = -1 };
 
-	for (size_t g = 0; g < i->n_groups; g++) {
-		const struct group *group = &w->m->groups[i->groups[g]];
+	for (size_t g = 0; g < n; g++) {
+		const struct group *group = &w->m->groups[groups[g]];
 
 		for (size_t k = 0; k < group->n_rules[direction]; k++) {
 			const struct group_rule *r = &group->rules[direction][k];
 			bool has_peer = false;
 
-			for (size_t n = 0; n < r->n_peers; n++)
-				has_peer |= peer_has(w, &r->peers[n], i->vpc, there);
+			for (size_t i = 0; i < r->n_peers; i++)
+				has_peer |= peer_has(w, &r->peers[i], there);
 			if (!has_peer || match_l4(&r->match, p) != YES)
 				continue;
 			if (!ret.allow) {
@@ -247,11 +289,19 @@ struct ruling groups_judge(const struct world *w, int interface, int direction,
 			}
 			if ((p->protocol == 6 || p->protocol == 17) &&
 			    has_literal_all(r, p->src.family) &&
-			    is_open(w, i, !direction, p))
+			    is_open(w, groups, n, !direction, p))
 				ret.is_untracked = true;
 		}
 	}
 	return ret;
+}
+
+struct ruling groups_judge(const struct world *w, int interface, int direction,
+			   const struct l4 *p)
+{
+	const struct interface *i = &w->m->interfaces[interface];
+
+	return group_list_judge(w, i->groups, i->n_groups, direction, p);
 }
 
 bool exempt_anywhere(const struct world *w, const struct l4 *p)

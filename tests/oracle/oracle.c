@@ -9,30 +9,8 @@
 #include <hg/drop.h>
 #include <hg/event.h>
 
-#include "tests/oracle/connection.h"
-
-struct oracle {
-	struct world world;
-	unsigned epoch;
-	struct memory memory;
-};
-
-/* One packet at one door, and what is known of it so far. */
-struct hearing {
-	struct oracle *o;
-	const struct interface *at; /* the door's interface */
-	int interface;
-	uint32_t door;
-	char zone[ZONE_TEXT];
-	struct parsed p;
-	uint32_t now;
-	/* by position: 0 the sender, 1 the receiver */
-	int end[2], subnet[2];
-	struct connection *connection;
-	int sender;                 /* position of the sender in 'connection' */
-	struct connection *related; /* what an ICMP error is about */
-	int related_receiver;       /* position of its receiver in 'related' */
-};
+#include "tests/oracle/hearing.h"
+#include "tests/oracle/route.h"
 
 struct oracle *oracle_new(const struct model *m, const struct facts *facts)
 {
@@ -81,83 +59,21 @@ size_t oracle_connections(const struct oracle *o, uint32_t now)
 	return n;
 }
 
-static struct decision passed(int hop)
+struct decision passed(void)
 {
-	return (struct decision){ .allow = true, .rule = -1, .hop = hop };
+	return (struct decision){ .allow = true, .rule = -1 };
 }
 
-static struct decision dropped(uint32_t reason)
+struct decision dropped(uint32_t reason)
 {
-	return (struct decision){ .reason = reason, .rule = -1, .hop = -1 };
+	return (struct decision){ .reason = reason, .rule = -1 };
 }
 
-static struct decision refused(uint32_t reason, const struct ruling *by)
+struct decision refused(uint32_t reason, const struct ruling *by)
 {
-	return (struct decision){
-		.reason = reason, .object = by->object, .rule = by->rule, .hop = -1
-	};
-}
-
-static bool same_addr(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
-}
-
-/* ---- section 2.2: ARP and neighbour discovery ---- */
-
-static bool may_speak_for(const struct hearing *h, const struct addr *a)
-{
-	static const struct addr none4 = { .family = 4 }, none6 = { .family = 6 };
-
-	return !h->at->source_dest_check || same_addr(a, &none4) ||
-	       same_addr(a, &none6) || is_link_local(a) ||
-	       interface_owns(&h->o->world, h->interface, a);
-}
-
-static bool is_router_of(const struct subnet *s, const struct addr *a)
-{
-	for (size_t k = 0; k < s->n_cidrs; k++) {
-		struct addr router = cidr_nth(&s->cidrs[k], 1);
-
-		if (same_addr(&router, a))
-			return true;
-	}
-	return false;
-}
-
-static bool is_answered(const struct hearing *h, const struct addr *a)
-{
-	const struct model *m = h->o->world.m;
-	int owner;
-
-	if (h->at->subnet < 0)
-		return false;
-	if (is_router_of(&m->subnets[h->at->subnet], a))
-		return true;
-	owner = address_owner(&h->o->world, h->at->vpc, a);
-	return owner >= 0 && owner != h->interface &&
-	       address_subnet(&h->o->world, h->at->vpc, a) == h->at->subnet;
-}
-
-static struct decision judge_neighbour(const struct hearing *h)
-{
-	const struct parsed *p = &h->p;
-	struct decision d = passed(-1);
-	bool asks;
-
-	if (h->at->is_local || h->door == HG_DOOR_OUT)
-		return d;
-	if (!may_speak_for(h, &p->l4.src))
-		return dropped(HG_DROP_SOURCE_CHECK);
-	if (p->is_short)
-		return dropped(HG_DROP_MALFORMED);
-	if (p->kind == PARSED_ND && p->nd_type == 136 && !may_speak_for(h, &p->target))
-		return dropped(HG_DROP_SOURCE_CHECK);
-	asks = p->kind == PARSED_ARP ? p->arp_op == 1
-				     : p->is_solicitation && !p->is_unspecified;
-	d.is_answer =
-		asks && is_answered(h, p->kind == PARSED_ARP ? &p->l4.dst : &p->target);
-	return d;
+	return (struct decision){ .reason = reason,
+				  .object = by->object,
+				  .rule = by->rule };
 }
 
 /* ---- section 2.4 and 2.10: who may be at the ends ---- */
@@ -168,19 +84,64 @@ static bool is_own(const struct hearing *h, const struct addr *a)
 	       (h->at->is_local && is_link_local(a));
 }
 
+/* What enters is forwarded by sections 8 to 13. */
+static bool is_gateway(const struct hearing *h)
+{
+	if (h->role == ROLE_PORT)
+		return h->door == HG_DOOR_IN && h->at_subnet >= 0 &&
+		       h->o->world.m->vpcs[h->vpc].is_routed;
+	return h->role != ROLE_HOST;
+}
+
 /* From the instance, or from this host: its own words. */
 static bool is_spoken_here(const struct hearing *h)
 {
 	return h->at->is_local == (h->door == HG_DOOR_OUT);
 }
 
+/* Who is at the end of a device of his own does not speak at another one. */
+static bool has_device(const struct hearing *h, const struct addr *a)
+{
+	const struct world *w = &h->o->world;
+	int owner = address_owner(w, h->vpc, a);
+
+	return owner >= 0 && w->m->interfaces[owner].device;
+}
+
+static bool passes_subnet_check(const struct hearing *h)
+{
+	const struct world *w = &h->o->world;
+	const struct addr *src = &h->p.l4.src;
+
+	return address_subnet(w, h->vpc, src) == h->at_subnet && !has_device(h, src) &&
+	       nat_find(w, h->vpc, src) < 0;
+}
+
+static bool passes_uplink_check(const struct hearing *h)
+{
+	const struct world *w = &h->o->world;
+
+	if (in_any_vpc(w, &h->p.l4.src))
+		return false;
+	return !is_private(&h->p.l4.src) ||
+	       (place_find(w, &h->p.l4.dst).kind == PLACE_NONE &&
+		!in_any_vpc(w, &h->p.l4.dst));
+}
+
 static bool passes_source_check(const struct hearing *h)
 {
 	int owner;
 
+	if (is_gateway(h) && h->role != ROLE_UPLINK &&
+	    (is_link_local(&h->p.l4.src) || is_link_local(&h->p.l4.dst)))
+		return false;
+	if (h->role == ROLE_SUBNET)
+		return passes_subnet_check(h);
+	if (h->role == ROLE_UPLINK)
+		return passes_uplink_check(h);
 	if (is_spoken_here(h))
 		return !h->at->source_dest_check || is_own(h, &h->p.l4.src);
-	owner = address_owner(&h->o->world, h->at->vpc, &h->p.l4.src);
+	owner = address_owner(&h->o->world, h->vpc, &h->p.l4.src);
 	return owner < 0 ||
 	       (owner != h->interface && !interface_has_port(&h->o->world, owner));
 }
@@ -198,8 +159,8 @@ static void find_ends(struct hearing *h)
 
 	h->end[here] = h->interface;
 	h->subnet[here] = h->at->subnet;
-	h->end[!here] = address_owner(&h->o->world, h->at->vpc, address[!here]);
-	h->subnet[!here] = address_subnet(&h->o->world, h->at->vpc, address[!here]);
+	h->end[!here] = address_owner(&h->o->world, h->vpc, address[!here]);
+	h->subnet[!here] = address_subnet(&h->o->world, h->vpc, address[!here]);
 }
 
 /* ---- section 5: connections ---- */
@@ -226,10 +187,10 @@ static bool may_still_open(const struct hearing *h, const struct connection *c,
 	       groups_judge(&h->o->world, end, position == 0 ? 1 : 0, &c->opener).allow;
 }
 
-static void note_judged(const struct hearing *h, struct connection *c, int sender)
+void note_judged(const struct hearing *h, struct connection *c, int sender)
 {
 	c->epoch[sender] = h->o->epoch;
-	snprintf(c->met[sender], sizeof(c->met[sender]), "%s", h->at->name);
+	snprintf(c->met[sender], sizeof(c->met[sender]), "%s", h->device);
 }
 
 /* rule_change: strict. The first packet after a switch, each way, has its connection judged
@@ -239,11 +200,11 @@ static void judge_again(struct hearing *h)
 	struct connection *c = h->connection;
 
 	if (c->epoch[h->sender] == h->o->epoch &&
-	    strcmp(c->met[h->sender], h->at->name) == 0)
+	    strcmp(c->met[h->sender], h->device) == 0)
 		return;
 	note_judged(h, c, h->sender);
 	if (!h->o->world.m->settings.is_strict ||
-	    exempt_to(&h->o->world, h->at->vpc, &c->opener))
+	    exempt_to(&h->o->world, h->vpc, &c->opener))
 		return;
 	if (may_still_open(h, c, 0) && may_still_open(h, c, 1))
 		return;
@@ -251,7 +212,7 @@ static void judge_again(struct hearing *h)
 	h->connection = NULL;
 }
 
-static void find_connection(struct hearing *h)
+void find_connection(struct hearing *h)
 {
 	struct memory *memory = &h->o->memory;
 	int quoted_sender;
@@ -259,17 +220,14 @@ static void find_connection(struct hearing *h)
 	if (h->p.l4.is_known)
 		h->connection =
 			connection_find(memory, h->zone, &h->p.l4, h->now, &h->sender);
-	if (h->connection)
-		judge_again(h);
 	if (h->p.has_quote && same_addr(&h->p.quote.src, &h->p.l4.dst)) {
-		h->related = connection_find(memory, h->zone, &h->p.quote, h->now,
-					     &quoted_sender);
+		h->related = connection_quoted(memory, h->zone, &h->p.quote, h->now,
+					       &quoted_sender);
 		h->related_receiver = quoted_sender;
 	}
 }
 
-/* Whether the end at 'position' of this packet (0 sends) passes it by what it remembers. */
-static bool is_remembered(const struct hearing *h, int position)
+bool is_remembered(const struct hearing *h, int position)
 {
 	const struct connection *c = h->connection;
 
@@ -291,34 +249,34 @@ static bool is_exempt_speaker(const struct hearing *h)
 	struct l4 question = l4_reverse(&h->p.l4);
 
 	return !h->at->is_local && h->door == HG_DOOR_OUT &&
-	       exempt_to(&h->o->world, h->at->vpc, &question);
+	       exempt_to(&h->o->world, h->vpc, &question);
 }
 
 /* An answer on a connection to an exempt address: no filter touches it. */
-static bool is_exempt_answer(const struct hearing *h)
+bool is_exempt_answer(const struct hearing *h)
 {
 	struct l4 question = l4_reverse(&h->p.l4);
 
 	return h->connection && h->connection->is_exempt && h->sender == 1 &&
-	       exempt_to(&h->o->world, h->at->vpc, &question);
+	       exempt_to(&h->o->world, h->vpc, &question);
 }
 
-static bool has_no_memory(const struct hearing *h, int position, const struct ruling *r)
+bool has_no_memory(const struct hearing *h, int interface, int direction,
+		   const struct ruling *r, const struct l4 *p)
 {
-	struct l4 question = l4_reverse(&h->p.l4);
+	struct l4 question = l4_reverse(p);
 	struct ruling other;
 
-	if (h->end[position] < 0 || r->is_untracked)
+	if (r->is_untracked)
 		return true;
-	if (h->p.l4.protocol != 17)
+	if (p->protocol != 17)
 		return false;
 	/* It may be the answer of an untracked flow. */
-	other = groups_judge(&h->o->world, h->end[position], position == 0 ? 0 : 1,
-			     &question);
+	other = groups_judge(&h->o->world, interface, !direction, &question);
 	return other.allow && other.is_untracked;
 }
 
-static bool may_open(const struct hearing *h)
+bool may_open(const struct hearing *h)
 {
 	const struct l4 *p = &h->p.l4;
 	bool is_response = false;
@@ -335,24 +293,17 @@ static bool may_open(const struct hearing *h)
 	return true;
 }
 
-static void open_connection(struct hearing *h, const bool tracks[2])
+void open_connection(struct hearing *h, const bool tracks[2])
 {
-	bool is_response;
-	struct connection *c;
+	struct connection *c = connection_add(&h->o->memory);
 
-	if (h->connection)
-		h->connection->is_used = false;
-	h->connection = NULL;
-	if (!tracks[0] && !tracks[1])
-		return;
-	c = connection_add(&h->o->memory);
-	snprintf(c->zone, sizeof(c->zone), "%s", h->zone);
-	c->opener = h->p.l4;
-	c->pair = icmp_pair(&h->p.l4, &is_response);
+	snprintf(c->zone[0], sizeof(c->zone[0]), "%s", h->zone);
+	snprintf(c->zone[1], sizeof(c->zone[1]), "%s", h->zone);
+	c->opener = c->went = h->p.l4;
 	note_judged(h, c, 0);
 	c->tracks[0] = tracks[0];
 	c->tracks[1] = tracks[1];
-	c->state = c->pair                  ? STATE_ICMP
+	c->state = is_icmp(&h->p.l4)        ? STATE_ICMP
 		   : h->p.l4.protocol == 17 ? STATE_UDP
 		   : h->p.l4.protocol != 6  ? STATE_OTHER
 		   : tcp_opens(&h->p)       ? STATE_SYN_SENT
@@ -361,15 +312,14 @@ static void open_connection(struct hearing *h, const bool tracks[2])
 	h->sender = 0;
 }
 
-/* After every stage has let the packet through. */
-static void account(struct hearing *h, bool opens, const bool tracks[2])
+void account(struct hearing *h, bool opens, const bool tracks[2])
 {
 	struct connection *c;
 	int ends[2];
 
 	if (h->p.is_first_fragment)
 		fragment_remember(&h->o->memory, h->zone, &h->p, h->now);
-	if (opens)
+	if (opens && (tracks[0] || tracks[1]))
 		open_connection(h, tracks);
 	c = h->connection;
 	if (!c)
@@ -393,7 +343,7 @@ static struct decision judge_filters(struct hearing *h, bool ret_tracks[2])
 		r = groups_judge(w, h->end[0], 1, p);
 		if (!r.allow)
 			return refused(HG_DROP_SG_EGRESS, &r);
-		ret_tracks[0] = !has_no_memory(h, 0, &r);
+		ret_tracks[0] = !has_no_memory(h, h->end[0], 1, &r, p);
 	}
 	if (crosses(h)) {
 		r = nacl_judge(w, nacl_of(h, 0), 1, p);
@@ -407,23 +357,24 @@ static struct decision judge_filters(struct hearing *h, bool ret_tracks[2])
 		r = groups_judge(w, h->end[1], 0, p);
 		if (!r.allow)
 			return refused(HG_DROP_SG_INGRESS, &r);
-		ret_tracks[1] = !has_no_memory(h, 1, &r);
+		ret_tracks[1] = !has_no_memory(h, h->end[1], 0, &r, p);
 	}
-	return passed(-1);
+	return passed();
 }
 
 static struct decision judge_route(const struct hearing *h)
 {
+	struct decision d = passed();
 	int owner;
 
 	if (h->door == HG_DOOR_OUT || h->at->is_local)
-		return passed(-1);
+		return passed();
 	if (is_multicast(&h->p.l4.dst))
 		return dropped(HG_DROP_NO_ROUTE);
-	owner = address_owner(&h->o->world, h->at->vpc, &h->p.l4.dst);
+	owner = address_owner(&h->o->world, h->vpc, &h->p.l4.dst);
 	if (owner >= 0 && interface_has_port(&h->o->world, owner))
-		return passed(owner);
-	return passed(-1);
+		d.device = h->o->world.m->interfaces[owner].device;
+	return d;
 }
 
 static bool is_closed(const struct connection *c)
@@ -436,11 +387,13 @@ static struct decision judge_traffic(struct hearing *h)
 	const struct world *w = &h->o->world;
 	struct connection *old = NULL;
 	bool tracks[2] = {}, is_exempt, opens;
-	struct decision d = passed(-1);
+	struct decision d = passed();
 
 	find_ends(h);
-	is_exempt = exempt_to(w, h->at->vpc, &h->p.l4);
+	is_exempt = exempt_to(w, h->vpc, &h->p.l4);
 	find_connection(h);
+	if (h->connection)
+		judge_again(h);
 	if (!is_exempt && is_exempt_speaker(h)) {
 		/* Without state, but for the connection that asked it. */
 		if (h->connection && !h->connection->is_exempt)
@@ -475,24 +428,63 @@ static struct decision judge_traffic(struct hearing *h)
 	return d;
 }
 
-struct decision oracle_packet(struct oracle *o, int interface, uint32_t door,
+/* ---- whose door it is ---- */
+
+static void find_door(struct hearing *h, const char *device)
+{
+	const struct model *m = h->o->world.m;
+
+	h->device = device;
+	h->interface = h->vpc = h->at_subnet = -1;
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		if (m->interfaces[i].device &&
+		    strcmp(m->interfaces[i].device, device) == 0) {
+			h->at = &m->interfaces[i];
+			h->interface = i;
+			h->role = h->at->is_local ? ROLE_HOST : ROLE_PORT;
+			h->vpc = h->at->vpc;
+			h->at_subnet = h->at->subnet;
+			return;
+		}
+	for (size_t s = 0; s < m->n_subnets; s++)
+		if (m->subnets[s].device && strcmp(m->subnets[s].device, device) == 0) {
+			h->role = ROLE_SUBNET;
+			h->vpc = m->subnets[s].vpc;
+			h->at_subnet = s;
+			return;
+		}
+	h->role = ROLE_UPLINK;
+}
+
+static void find_zone(struct hearing *h)
+{
+	const struct model *m = h->o->world.m;
+	const char *kind = "vpc", *name = h->vpc >= 0 ? m->vpcs[h->vpc].name : "";
+
+	if (h->role == ROLE_UPLINK) {
+		kind = "uplink";
+		name = h->device;
+	} else if (h->role == ROLE_HOST ||
+		   (h->role == ROLE_PORT &&
+		    interface_has_zone(&h->o->world, h->interface))) {
+		kind = "interface";
+		name = h->at->name;
+	}
+	snprintf(h->zone, sizeof(h->zone), "%s/%s", kind, name);
+}
+
+struct decision oracle_packet(struct oracle *o, const char *device, uint32_t door,
 			      const uint8_t *frame, size_t size, uint32_t now)
 {
-	const struct model *m = o->world.m;
-	struct hearing h = {
-		.o = o,
-		.at = &m->interfaces[interface],
-		.interface = interface,
-		.door = door,
-		.now = now,
-	};
+	struct hearing h = { .o = o, .door = door, .now = now };
 	const bool no_tracks[2] = {};
 
-	snprintf(h.zone, sizeof(h.zone), "%s/%s", h.at->is_local ? "interface" : "vpc",
-		 h.at->is_local ? h.at->name : m->vpcs[h.at->vpc].name);
+	o->last = NULL;
+	find_door(&h, device);
+	find_zone(&h);
 	frame_parse(frame, size, &h.p);
 	if (h.p.is_control)
-		return h.at->is_local ? passed(-1) : dropped(HG_DROP_UNSUPPORTED);
+		return h.role != ROLE_PORT ? passed() : dropped(HG_DROP_UNSUPPORTED);
 	if (h.p.reason)
 		return dropped(h.p.reason);
 	if (h.p.kind != PARSED_IP)
@@ -500,11 +492,14 @@ struct decision oracle_packet(struct oracle *o, int interface, uint32_t door,
 	fragment_fill(&o->memory, h.zone, &h.p, now);
 	if (exempt_anywhere(&o->world, &h.p.l4)) {
 		account(&h, false, no_tracks);
-		return passed(-1);
+		return passed();
 	}
 	if (h.p.is_unspecified)
 		return dropped(HG_DROP_MALFORMED);
+	if (h.role == ROLE_UPLINK &&
+	    (is_link_local(&h.p.l4.src) || is_link_local(&h.p.l4.dst)))
+		return passed();
 	if (!passes_source_check(&h))
 		return dropped(HG_DROP_SOURCE_CHECK);
-	return judge_traffic(&h);
+	return is_gateway(&h) ? judge_gateway(&h) : judge_traffic(&h);
 }

@@ -36,7 +36,7 @@ static struct addr addr_read(const uint8_t *p, int family)
 	return a;
 }
 
-static bool addr_equal(const struct addr *a, const struct addr *b)
+bool same_addr(const struct addr *a, const struct addr *b)
 {
 	return a->family == b->family && memcmp(a->bytes, b->bytes, 16) == 0;
 }
@@ -54,6 +54,16 @@ bool is_multicast(const struct addr *a)
 bool is_link_local(const struct addr *a)
 {
 	return a->family == 6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+}
+
+bool is_private(const struct addr *a)
+{
+	const uint8_t *b = a->bytes;
+
+	if (a->family != 4)
+		return false;
+	return b[0] == 10 || (b[0] == 172 && b[1] >= 16 && b[1] <= 31) ||
+	       (b[0] == 192 && b[1] == 168) || (b[0] == 100 && b[1] >= 64 && b[1] <= 127);
 }
 
 static bool is_loopback(const struct addr *a)
@@ -78,15 +88,13 @@ bool is_icmp(const struct l4 *p)
 	return p->protocol == (p->src.family == 4 ? 1 : 58);
 }
 
+static const struct {
+	int family;
+	uint8_t request, response;
+} pairs[] = { { 4, 8, 0 }, { 4, 13, 14 }, { 4, 15, 16 }, { 4, 17, 18 }, { 6, 128, 129 } };
+
 int icmp_pair(const struct l4 *p, bool *ret_is_response)
 {
-	static const struct {
-		int family;
-		uint8_t request, response;
-	} pairs[] = {
-		{ 4, 8, 0 }, { 4, 13, 14 }, { 4, 15, 16 }, { 4, 17, 18 }, { 6, 128, 129 }
-	};
-
 	if (!is_icmp(p))
 		return 0;
 	for (int i = 0; i < 5; i++) {
@@ -98,6 +106,16 @@ int icmp_pair(const struct l4 *p, bool *ret_is_response)
 		return i + 1;
 	}
 	return 0;
+}
+
+uint8_t icmp_other(const struct l4 *p)
+{
+	bool is_response;
+	int pair = icmp_pair(p, &is_response);
+
+	if (!pair)
+		return p->type;
+	return is_response ? pairs[pair - 1].request : pairs[pair - 1].response;
 }
 
 bool icmp_is_error(const struct l4 *p)
@@ -201,13 +219,13 @@ static uint32_t parse_udp(struct parsed *p, struct rest r)
 	return HG_DROP_NONE;
 }
 
-static uint32_t parse_icmp(struct parsed *p, struct rest r, unsigned hops)
+static uint32_t parse_icmp(struct parsed *p, struct rest r)
 {
 	if (r.n < 8)
 		return p->is_first_fragment ? HG_DROP_FRAGMENT : HG_DROP_MALFORMED;
 	l4_read(&p->l4, r);
 	if (p->l4.protocol == 58 && p->l4.type >= 133 && p->l4.type <= 137) {
-		if (hops != 255)
+		if (p->hops != 255)
 			return HG_DROP_MALFORMED;
 		p->kind = PARSED_ND;
 		p->nd_type = p->l4.type;
@@ -226,7 +244,7 @@ static uint32_t parse_icmp(struct parsed *p, struct rest r, unsigned hops)
 	return HG_DROP_NONE;
 }
 
-static uint32_t parse_l4(struct parsed *p, struct rest r, unsigned hops)
+static uint32_t parse_l4(struct parsed *p, struct rest r)
 {
 	uint32_t reason = HG_DROP_NONE;
 
@@ -239,7 +257,7 @@ static uint32_t parse_l4(struct parsed *p, struct rest r, unsigned hops)
 	else if (p->l4.protocol == 17)
 		reason = parse_udp(p, r);
 	else if (is_icmp(&p->l4))
-		reason = parse_icmp(p, r, hops);
+		reason = parse_icmp(p, r);
 	if (reason == HG_DROP_NONE)
 		l4_read(&p->l4, r);
 	return reason;
@@ -248,7 +266,7 @@ static uint32_t parse_l4(struct parsed *p, struct rest r, unsigned hops)
 static uint32_t parse_ip4(struct parsed *p, struct rest r)
 {
 	size_t header, total;
-	unsigned fragment, hops;
+	unsigned fragment;
 
 	if (r.n < 20 || r.p[0] >> 4 != 4)
 		return HG_DROP_MALFORMED;
@@ -262,17 +280,18 @@ static uint32_t parse_ip4(struct parsed *p, struct rest r)
 	p->is_later_fragment = p->fragment != 0;
 	p->is_first_fragment = p->fragment == 0 && (fragment & 0x2000);
 	p->fragment_id = get16(r.p + 4);
-	hops = r.p[8];
+	p->hops = r.p[8];
+	p->size = total;
 	p->l4.protocol = r.p[9];
 	p->l4.src = addr_read(r.p + 12, 4);
 	p->l4.dst = addr_read(r.p + 16, 4);
 	skip_bytes(&r, header);
-	return parse_l4(p, r, hops);
+	return parse_l4(p, r);
 }
 
 static uint32_t parse_ip6(struct parsed *p, struct rest r)
 {
-	unsigned hops, extensions = 0;
+	unsigned extensions = 0;
 	uint32_t reason;
 	size_t size;
 
@@ -280,7 +299,8 @@ static uint32_t parse_ip6(struct parsed *p, struct rest r)
 		return HG_DROP_MALFORMED;
 	r.n = get16(r.p + 4) + 40U;
 	p->l4.protocol = r.p[6];
-	hops = r.p[7];
+	p->hops = r.p[7];
+	p->size = r.n;
 	p->l4.src = addr_read(r.p + 8, 6);
 	p->l4.dst = addr_read(r.p + 24, 6);
 	skip_bytes(&r, 40);
@@ -306,7 +326,8 @@ static uint32_t parse_ip6(struct parsed *p, struct rest r)
 		p->l4.protocol = r.p[0];
 		skip_bytes(&r, size);
 	}
-	reason = parse_l4(p, r, hops);
+	reason = parse_l4(p, r);
+	p->has_extensions = extensions > 0;
 	if (extensions > 0)
 		p->is_solicitation = false;
 	return reason;
@@ -331,7 +352,7 @@ static uint32_t check_source(struct parsed *p)
 	p->is_unspecified = is_unspecified(&p->l4.src);
 	if (is_multicast(&p->l4.src) || is_loopback(&p->l4.src))
 		return HG_DROP_MALFORMED;
-	if (addr_equal(&p->l4.src, &p->l4.dst))
+	if (same_addr(&p->l4.src, &p->l4.dst))
 		return HG_DROP_MALFORMED;
 	return HG_DROP_NONE;
 }

@@ -42,6 +42,10 @@ struct parsed {
 	bool is_unspecified; /* the source: MALFORMED, unless exempt */
 	struct l4 l4;
 
+	unsigned hops; /* TTL or hop limit */
+	size_t size;   /* of the IP packet */
+	bool has_extensions;
+
 	uint8_t tcp_flags;
 	uint32_t seq, ack;
 
@@ -63,8 +67,12 @@ void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret);
 
 bool is_multicast(const struct addr *a);  /* limited broadcast, 224.0.0.0/4, ff00::/8 */
 bool is_link_local(const struct addr *a); /* fe80::/10 */
+bool is_private(const struct addr *a);    /* RFC 1918, RFC 6598 */
+bool same_addr(const struct addr *a, const struct addr *b);
 /* ICMP of the family it belongs to: 1 over IPv4, 58 over IPv6. */
 bool is_icmp(const struct l4 *p);
 /* Queries come in pairs: the pair's number from 1, and whether 'type' is the response. */
 int icmp_pair(const struct l4 *p, bool *ret_is_response); /* 0: none */
+/* The type that answers, or is answered by, this one; others stay. */
+uint8_t icmp_other(const struct l4 *p);
 bool icmp_is_error(const struct l4 *p);

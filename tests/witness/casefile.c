@@ -27,7 +27,7 @@ static struct json *step_write(const struct step *s)
 	hex[0] = '\0';
 	for (size_t i = 0; i < s->size; i++)
 		snprintf(hex + 2 * i, 3, "%02x", s->frame[i]);
-	json_set_string(j, "interface", s->interface);
+	json_set_string(j, "device", s->device);
 	json_set_string(j, "door", s->door == HG_DOOR_IN ? "in" : "out");
 	json_set_string(j, "frame", hex);
 	return j;
@@ -58,16 +58,16 @@ int trial_write(const struct trial *t, const char *path)
 static void step_read(const struct json *j, struct step *ret)
 {
 	const char *hex = json_string(json_get(j, "frame"));
-	const char *interface = json_string(json_get(j, "interface"));
+	const char *device = json_string(json_get(j, "device"));
 	const char *door = json_string(json_get(j, "door"));
 
 	*ret = (struct step){ .now = json_number(json_get(j, "now")) };
-	if (!hex || !interface || !door) {
+	if (!hex || !device || !door) {
 		ret->kind = STEP_SWITCH;
 		ret->version = json_number(json_get(j, "rules"));
 		return;
 	}
-	snprintf(ret->interface, sizeof(ret->interface), "%s", interface);
+	snprintf(ret->device, sizeof(ret->device), "%s", device);
 	ret->door = strcmp(door, "out") == 0 ? HG_DOOR_OUT : HG_DOOR_IN;
 	ret->size = strlen(hex) / 2;
 	ret->frame = malloc(ret->size + 1);
@@ -115,10 +115,10 @@ static void print_answer(const char *who, const struct answer *a)
 		note("  %s: not asked", who);
 		return;
 	}
-	note("  %s: %s%s%s, hop %d%s%s", who, a->allow ? "allow" : "drop ",
+	note("  %s: %s%s%s, out %d%s%s%s%s", who, a->allow ? "allow" : "drop ",
 	     a->reason ? reason_name(a->reason) : "", a->is_answer ? ", answered" : "",
-	     a->hop, a->counted != 1 ? ", miscounted" : "",
-	     a->is_changed ? ", bytes changed" : "");
+	     (int)a->out, a->told ? ", told" : "", a->counted != 1 ? ", miscounted" : "",
+	     a->wrong ? ": " : "", a->wrong ? a->wrong : "");
 	if (a->allow && a->size)
 		note("    left as %s",
 		     frame_print(a->frame, a->size, text, sizeof(text)));
@@ -146,7 +146,7 @@ void trial_print(const struct trial *t, const struct outcome *outcome)
 		if (s->kind == STEP_SWITCH)
 			note("%u s: rules %u", s->now, s->version);
 		else
-			note("%u s: %s %s: %s", s->now, s->interface,
+			note("%u s: %s %s: %s", s->now, s->device,
 			     s->door == HG_DOOR_IN ? "in" : "out",
 			     frame_print(s->frame, s->size, text, sizeof(text)));
 	}

@@ -8,6 +8,7 @@
 
 #include <hg/event.h>
 
+#include "compile/device.h"
 #include "tests/witness/dice.h"
 #include "tests/witness/rules.h"
 
@@ -24,6 +25,7 @@ struct talk {
 struct author {
 	struct dice dice;
 	const struct model *m;
+	struct devices devices; /* of that */
 	struct addr address[ADDRESSES];
 	size_t n_addresses;
 	int doors[256]; /* interfaces with a device */
@@ -83,6 +85,9 @@ static void collect(struct author *a)
 					     HOST_ADDRESS6,   "10.0.0.2" };
 	const struct model *m = a->m;
 
+	devices_done(&a->devices);
+	if (devices_list(m, &a->devices) < 0)
+		abort();
 	a->n_addresses = a->n_doors = 0;
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
 		struct addr f = address(fixed[i]);
@@ -181,8 +186,7 @@ static void say_bytes(struct author *a, int interface, uint32_t door,
 {
 	struct step *s = add_step(a);
 
-	snprintf(s->interface, sizeof(s->interface), "%s",
-		 a->m->interfaces[interface].name);
+	snprintf(s->device, sizeof(s->device), "%s", a->m->interfaces[interface].device);
 	s->door = door;
 	s->size = size;
 	s->frame = malloc(size + 1);
@@ -225,7 +229,7 @@ static void say(struct author *a, const struct frame *f, int interface, uint32_t
 
 	/* The program learns the instance's MAC, and finds it to be what it was. */
 	memcpy(copy.smac, (uint8_t[]){ 2, 0xbb, 0, 0, 0, 0 }, 6);
-	copy.smac[5] = device_of(a->m, interface);
+	copy.smac[5] = devices_find(&a->devices, a->m->interfaces[interface].device);
 	size = frame_build(&copy, frame, sizeof(frame), &at);
 	if (dice_chance(&a->dice, 4) && size > at.l3 + 10)
 		size = mangle(a, frame, &at);
@@ -578,6 +582,7 @@ struct script *script_write(uint64_t seed, struct model *const *versions,
 		}
 		say_something(&a);
 	}
+	devices_done(&a.devices);
 	return a.script;
 }
 

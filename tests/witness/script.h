@@ -9,11 +9,12 @@
  *          fragment, end, quote or forge something said before, at the door where it would
  *          appear. Addresses and ports are taken from the edges of what the rules name.
  * Units    'now' is in seconds and never goes back; jumps surround the timeouts.
- * Owner    script_free(). Steps name interfaces by text, so that they outlive a model.
+ * Owner    script_free(). Steps name devices, so that they outlive a model.
  * Errors   Memory ends the program.
  */
 #include "config/model.h"
 #include "tests/lib/frame.h"
+#include "tests/oracle/parse.h"
 
 #define VERSIONS 3
 
@@ -22,27 +23,21 @@ enum step_kind { STEP_PACKET, STEP_SWITCH };
 struct step {
 	enum step_kind kind;
 	uint32_t now;
-	unsigned version;   /* STEP_SWITCH: the rule set to change to */
-	char interface[64]; /* STEP_PACKET */
+	unsigned version; /* STEP_SWITCH: the rule set to change to */
+	char device[64];  /* STEP_PACKET */
 	uint32_t door;
 	uint8_t *frame;
 	size_t size;
+	/* What the author took a NAT gateway to make of it. Frames that were written as if it had
+	 * are set right when they are played to one that has made something else of it. */
+	bool has_guess;
+	struct l4 guess;
 };
 
 struct script {
 	struct step *steps;
 	size_t n;
 };
-
-/* Device ids count interfaces that have a device, from 1, in the order of the model. */
-static inline uint32_t device_of(const struct model *m, int interface)
-{
-	uint32_t id = 0;
-
-	for (int i = 0; i <= interface; i++)
-		id += m->interfaces[i].device != NULL;
-	return m->interfaces[interface].device ? id : 0;
-}
 
 struct script *script_write(uint64_t seed, struct model *const *versions,
 			    unsigned n_versions, size_t n_packets);

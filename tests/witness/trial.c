@@ -10,13 +10,21 @@
 #include <hg/drop.h>
 
 #include "base/cleanup.h"
+#include "compile/device.h"
 #include "compile/eval.h"
 #include "config/read.h"
 #include "tests/lib/stand.h"
+#include "tests/oracle/connection.h"
 #include "tests/witness/dice.h"
+#include "tests/witness/edit.h"
 #include "tests/witness/rules.h"
 
 #define FLOW_SETS 4096
+
+/* What the author took for granted, and what came true. */
+struct lesson {
+	struct l4 guess, truth;
+};
 
 /* Everything that a run holds while it lasts. */
 struct run {
@@ -25,7 +33,11 @@ struct run {
 	struct model *models[VERSIONS];
 	struct image *images[VERSIONS];
 	unsigned version;
-	struct oracle *oracle;
+	struct devices devices[VERSIONS];
+	/* One for each of the others: where they may choose, each follows one. */
+	struct oracle *oracles[WITNESSES];
+	struct lesson *lessons[WITNESSES];
+	size_t n_lessons[WITNESSES];
 	struct eval *eval;
 	uint32_t late; /* seconds added, to keep off the edges of timeouts */
 	uint32_t now;
@@ -72,6 +84,8 @@ static bool compile_one(struct run *run, unsigned v)
 		return false;
 	}
 	image_enliven(run->images[v], run->t->is_xdp);
+	r = devices_list(run->models[v], &run->devices[v]);
+	assert(r == 0);
 	return true;
 }
 
@@ -88,7 +102,9 @@ static bool run_begin(struct run *run, const struct fault *fault)
 	for (unsigned v = 0; v < run->t->n_rules; v++)
 		if (!compile_one(run, v))
 			return false;
-	run->oracle = oracle_new(run->models[0], host_facts());
+	run->oracles[WITNESS_EVAL] = oracle_new(run->models[0], host_facts());
+	if (run->dp)
+		run->oracles[WITNESS_LOADED] = oracle_new(run->models[0], host_facts());
 	if (run->dp) {
 		plane_reset(run->dp);
 		plane_switch(run->dp, run->images[0], run->t->is_xdp);
@@ -99,151 +115,196 @@ static bool run_begin(struct run *run, const struct fault *fault)
 	if (fault && fault->who == WITNESS_EVAL)
 		fault_flip(run->images[0], fault);
 	run->eval = eval_new(run->images[0], FLOW_SETS);
-	assert(run->oracle && run->eval);
+	assert(run->eval);
 	return true;
 }
 
 static void run_end(struct run *run)
 {
 	eval_free(run->eval);
-	oracle_free(run->oracle);
+	for (int w = 0; w < WITNESSES; w++) {
+		oracle_free(run->oracles[w]);
+		free(run->lessons[w]);
+	}
 	for (unsigned v = 0; v < VERSIONS; v++) {
+		devices_done(&run->devices[v]);
 		image_free(run->images[v]);
 		model_free(run->models[v]);
 	}
 }
 
-static int interface_find(const struct model *m, const char *name)
-{
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		if (strcmp(m->interfaces[i].name, name) == 0)
-			return i;
-	return -1;
-}
+/* ---- asking ---- */
 
-static int interface_of(const struct model *m, uint32_t device)
+static struct decision ask_oracle(struct run *run, enum witness follows,
+				  const struct step *s)
 {
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		if (device && device_of(m, i) == device)
-			return i;
-	return -1;
-}
+	struct decision d = oracle_packet(run->oracles[follows], s->device, s->door,
+					  s->frame, s->size, run->now);
+	struct answer *a = &run->outcome->answers[WITNESS_ORACLE];
 
-static void ask_oracle(struct run *run, int interface, const struct step *s,
-		       struct answer *ret)
-{
-	struct decision d = oracle_packet(run->oracle, interface, s->door, s->frame,
-					  s->size, run->now);
-
-	*ret = (struct answer){
+	*a = (struct answer){
 		.is_given = true,
 		.allow = d.allow,
 		.is_answer = d.is_answer,
 		.reason = d.reason,
-		.hop = d.hop,
+		.told = d.told,
+		.via = d.via,
 		.counted = 1,
 	};
-	run->outcome->n_judged++;
-	run->outcome->n_allowed += d.allow;
-	run->outcome->n_tracked += d.tracked;
-	run->outcome->reasons[d.reason]++;
+	if (d.device)
+		a->out = devices_find(&run->devices[run->version], d.device);
+	if (follows == WITNESS_EVAL) {
+		run->outcome->n_judged++;
+		run->outcome->n_allowed += d.allow;
+		run->outcome->n_tracked += d.tracked;
+		run->outcome->n_routed += d.is_routed;
+		run->outcome->reasons[d.reason]++;
+	}
+	return d;
 }
 
-static void ask_eval(struct run *run, int interface, const struct step *s,
+static void ask_eval(struct run *run, uint32_t device, const struct step *s,
 		     struct answer *ret)
 {
-	const struct model *m = run->models[run->version];
 	struct verdict v;
 
 	*ret = (struct answer){ .is_given = true, .size = s->size, .counted = 1 };
 	memcpy(ret->frame, s->frame, s->size);
-	v = eval_packet(run->eval, device_of(m, interface), s->door, ret->frame, s->size,
-			run->now);
+	v = eval_packet(run->eval, device, s->door, ret->frame, s->size, run->now);
 	ret->allow = v.allow;
 	ret->is_answer = v.is_answer;
 	ret->reason = v.reason;
-	ret->hop = interface_of(m, v.out);
+	ret->out = v.out;
 }
 
 /* XDP writes the MAC of the instance that it switches to, and that names the device. */
-static int hop_of(const struct run *run, const struct result *r)
+static uint32_t out_of(const struct result *r)
 {
 	static const uint8_t instance[5] = { 2, 0xbb, 0, 0, 0 };
 
 	if (!r->is_switched)
-		return -1;
+		return OUT_KERNEL_ID;
 	if (r->size < 6 || memcmp(r->frame, instance, 5) != 0)
-		return -2;
-	return interface_of(run->models[run->version], r->frame[5]);
+		return OUT_SOMEWHERE;
+	return r->frame[5];
 }
 
-static void ask_loaded(struct run *run, int interface, const struct step *s,
+static void ask_loaded(struct run *run, uint32_t device, const struct step *s,
 		       struct answer *ret)
 {
 	struct result r;
 
-	plane_ask(run->dp, device_of(run->models[run->version], interface), s->door,
-		  run->t->is_xdp, s->frame, s->size, &r);
+	plane_ask(run->dp, device, s->door, run->t->is_xdp, s->frame, s->size, &r);
 	*ret = (struct answer){
 		.is_given = r.is_given,
 		.allow = r.allow,
 		.is_answer = r.is_answer,
 		.reason = r.reason,
-		.hop = hop_of(run, &r),
+		.out = out_of(&r),
 		.counted = r.counted,
 		.size = r.size,
 	};
 	memcpy(ret->frame, r.frame, r.size <= sizeof(ret->frame) ? r.size : 0);
 }
 
-/* The frame must leave as it came, but for its MACs and but for an answer. */
-static void note_change(struct answer *a, const struct step *s)
+/* ---- addresses and ports that are chosen ---- */
+
+/* A frame written as if the author's guess had come true, or a quote of such a one. */
+static void set_right(const struct run *run, enum witness who, struct step *s)
 {
-	if (!a->is_given || !a->allow || a->is_answer || s->size < 12)
+	struct parsed p;
+
+	frame_parse(s->frame, s->size, &p);
+	if (p.reason || p.kind != PARSED_IP)
 		return;
-	a->is_changed = a->size != s->size ||
-			memcmp(a->frame + 12, s->frame + 12, s->size - 12) != 0;
+	for (size_t i = run->n_lessons[who]; i-- > 0;) {
+		const struct lesson *l = &run->lessons[who][i];
+		struct l4 want = l4_answer(&l->guess), truth = l4_answer(&l->truth);
+
+		if (same_l4(&p.l4, &want)) {
+			truth.code = p.l4.code;
+			frame_edit(s->frame, s->size, &truth, NULL, 0);
+			return;
+		}
+		if (p.has_quote && same_l4(&p.quote, &l->guess)) {
+			if (same_addr(&p.l4.dst, &l->guess.src))
+				p.l4.dst = l->truth.src;
+			frame_edit(s->frame, s->size, &p.l4, &l->truth, 0);
+			return;
+		}
+	}
 }
 
-static bool agree(const struct answer *want, const struct answer *got)
+/* What the oracle left open is seen in the frame that went out. */
+static const char *learn(struct run *run, enum witness who, const struct step *s,
+			 struct decision *d, const struct answer *a)
 {
-	if (!got->is_given)
-		return true;
-	if (got->allow != want->allow || got->reason != want->reason || got->counted != 1)
-		return false;
-	if (got->is_answer != want->is_answer || got->is_changed)
-		return false;
-	return got->hop == want->hop || (got->hop == -2 && want->hop >= 0);
+	struct lesson **list = &run->lessons[who];
+	size_t *n = &run->n_lessons[who];
+	struct parsed p;
+
+	if (!d->is_chosen || !a->allow)
+		return NULL;
+	frame_parse(a->frame, a->size, &p);
+	if (p.reason || p.kind != PARSED_IP ||
+	    !oracle_learn(run->oracles[who], &p.l4, run->now))
+		return "a NAT gateway may not make that of it";
+	d->to = p.l4;
+	if (!s->has_guess)
+		return NULL;
+	*list = realloc(*list, (*n + 1) * sizeof(**list));
+	assert(*list);
+	(*list)[(*n)++] = (struct lesson){ s->guess, p.l4 };
+	return NULL;
+}
+
+static bool ask(struct run *run, enum witness who, const struct step *step)
+{
+	uint32_t device = devices_find(&run->devices[run->version], step->device);
+	struct answer *a = &run->outcome->answers[who];
+	uint8_t frame[FRAME_MAX];
+	struct step s = *step;
+	struct decision d;
+
+	s.frame = memcpy(frame, step->frame, step->size);
+	set_right(run, who, &s);
+	d = ask_oracle(run, who, &s);
+	if (who == WITNESS_EVAL)
+		ask_eval(run, device, &s, a);
+	else
+		ask_loaded(run, device, &s, a);
+	if (a->is_given && d.allow) {
+		a->wrong = learn(run, who, step, &d, a);
+		if (!a->wrong)
+			a->wrong = answer_check(&d, s.frame, s.size, a);
+	}
+	run->outcome->other = who;
+	return answers_agree(&run->outcome->answers[WITNESS_ORACLE], a);
+}
+
+static bool is_edge(const struct run *run)
+{
+	return oracle_is_edge(run->oracles[WITNESS_EVAL], run->now) ||
+	       oracle_is_edge(run->oracles[WITNESS_LOADED], run->now);
 }
 
 static enum trial_end judge_packet(struct run *run, const struct step *s)
 {
-	struct answer *a = run->outcome->answers;
-	int interface = interface_find(run->models[run->version], s->interface);
 	uint32_t before = run->now;
 
-	if (interface < 0 || !run->models[run->version]->interfaces[interface].device)
+	if (!devices_find(&run->devices[run->version], s->device))
 		return TRIAL_AGREED;
 	run->now = s->now + run->late;
-	while (run->dp && oracle_is_edge(run->oracle, run->now)) {
+	while (run->dp && is_edge(run)) {
 		run->late++;
 		run->now++;
 	}
 	if (run->dp && run->now != before && !plane_set_time(run->dp, before, run->now))
 		return TRIAL_VOID;
-	ask_oracle(run, interface, s, &a[WITNESS_ORACLE]);
-	ask_eval(run, interface, s, &a[WITNESS_EVAL]);
-	note_change(&a[WITNESS_EVAL], s);
-	a[WITNESS_LOADED].is_given = false;
-	if (run->dp)
-		ask_loaded(run, interface, s, &a[WITNESS_LOADED]);
-	note_change(&a[WITNESS_LOADED], s);
-
-	for (run->outcome->other = WITNESS_EVAL; run->outcome->other < WITNESSES;
-	     run->outcome->other++)
-		if (!agree(&a[WITNESS_ORACLE], &a[run->outcome->other]))
-			return TRIAL_DIFFERED;
-	return TRIAL_AGREED;
+	run->outcome->answers[WITNESS_LOADED].is_given = false;
+	if (!ask(run, WITNESS_EVAL, s))
+		return TRIAL_DIFFERED;
+	return !run->dp || ask(run, WITNESS_LOADED, s) ? TRIAL_AGREED : TRIAL_DIFFERED;
 }
 
 static void change_rules(struct run *run, unsigned version)
@@ -251,7 +312,9 @@ static void change_rules(struct run *run, unsigned version)
 	if (version >= run->t->n_rules)
 		return;
 	run->version = version;
-	oracle_switch(run->oracle, run->models[version]);
+	for (int w = 0; w < WITNESSES; w++)
+		if (run->oracles[w])
+			oracle_switch(run->oracles[w], run->models[version]);
 	eval_switch(run->eval, run->images[version]);
 	if (run->dp)
 		plane_switch(run->dp, run->images[version], run->t->is_xdp);

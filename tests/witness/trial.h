@@ -31,17 +31,29 @@ struct trial {
 
 enum witness { WITNESS_ORACLE, WITNESS_EVAL, WITNESS_LOADED, WITNESSES };
 
+#define OUT_KERNEL_ID 0
+#define OUT_SOMEWHERE 0xffffffffU
+
 /* What one witness said. */
 struct answer {
 	bool is_given;
 	bool allow, is_answer;
 	uint32_t reason;
-	int hop; /* interface, -1: kernel, -2: switched, to whom it does not say */
-	unsigned counted; /* loaded: how often the frame was counted */
-	bool is_changed;  /* bytes other than MACs */
-	size_t size;      /* of the frame as it left */
+	uint32_t out; /* device id; or one of the two above */
+	bool has_told;
+	enum told told;
+	bool has_via;
+	struct addr via;
+	unsigned counted;  /* loaded: how often the frame was counted */
+	const char *wrong; /* what is wrong with the frame as it left, NULL nothing */
+	size_t size;       /* of that frame */
 	uint8_t frame[FRAME_MAX];
 };
+
+/* answer.c: what 'a' has sent on of 'step', held against 'd'. */
+const char *answer_check(const struct decision *d, const uint8_t *came, size_t size,
+			 const struct answer *a);
+bool answers_agree(const struct answer *want, const struct answer *got);
 
 /* One bit of one witness' image, turned over before the first packet. */
 struct fault {
@@ -59,7 +71,7 @@ struct outcome {
 	struct answer answers[WITNESSES];
 	char text[2048]; /* TRIAL_REFUSED: the complaints */
 	/* what was seen, whatever the end */
-	size_t n_judged, n_allowed, n_tracked;
+	size_t n_judged, n_allowed, n_tracked, n_routed;
 	size_t reasons[HG_DROPS];
 };
 

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <string.h>
+
+#include <hg/drop.h>
+
+#include "tests/oracle/path.h"
+#include "tests/oracle/route.h"
+
+#define PORT_FIRST 10536 /* 55,000 of them, up to 65535 */
+
+/* ---- section 12: which address, which port ---- */
+
+/* The answer's key: nobody else may have it. */
+static bool is_free(const struct hearing *h, const struct connection *but,
+		    const char *zone, const struct l4 *went)
+{
+	const struct l4 answer = l4_answer(went);
+
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		const struct connection *c = &h->o->memory.connections[i];
+
+		if (c == but || !c->is_used || h->now - c->seen > c->timeout)
+			continue;
+		for (int sender = 0; sender < 2; sender++) {
+			struct l4 said = connection_says(c, sender);
+
+			if (strcmp(c->zone[sender], zone) == 0 && same_l4(&said, &answer))
+				return false;
+		}
+	}
+	return true;
+}
+
+static uint16_t own_port(const struct l4 *p)
+{
+	return p->protocol == 6 || p->protocol == 17 ? p->sport : p->id;
+}
+
+static void set_port(struct l4 *p, uint16_t port)
+{
+	*(p->protocol == 6 || p->protocol == 17 ? &p->sport : &p->id) = port;
+}
+
+/* The client's own port if a NAT gateway could give that, else the first: what stands in the
+ * place of the port until it is chosen, last of all. */
+static uint16_t port_wanted(const struct hearing *h)
+{
+	uint16_t own = own_port(&h->p.l4);
+
+	return own >= PORT_FIRST ? own : PORT_FIRST;
+}
+
+/* The first address that has a free port; 'old' is a connection that gives way. False when
+ * there is none. */
+static bool choose(struct path *w, const struct hearing *h, const struct connection *old)
+{
+	uint16_t wanted = port_wanted(h);
+	struct addr list[8];
+	size_t n = nat_addresses(&h->o->world, w->nat, list);
+	int nat = w->nat;
+
+	for (unsigned a = 0; a < (n ? n : 1); a++) {
+		path_walk(w, h, NULL, a, wanted);
+		assert(w->nat == nat);
+		if (is_free(h, old, w->zone, &w->p))
+			return true;
+		for (uint32_t port = PORT_FIRST; port <= 65535; port++) {
+			set_port(&w->p, port);
+			if (is_free(h, old, w->zone, &w->p))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_chosen(const struct oracle *o)
+{
+	const struct connection *c = o->last;
+
+	return c && c->nat[0] && !c->is_inbound;
+}
+
+bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now)
+{
+	struct connection *c = o->last;
+	struct hearing h = { .o = o, .now = now };
+	struct l4 want;
+	uint16_t own, got;
+
+	if (!is_chosen(o))
+		return false;
+	want = c->went;
+	own = own_port(&c->opener);
+	got = own_port(to);
+	want.src = to->src;
+	set_port(&want, own);
+	if (own >= PORT_FIRST && got != own && is_free(&h, c, c->zone[1], &want))
+		return false;
+	set_port(&want, got);
+	if (!same_l4(&want, to) || got < PORT_FIRST || !is_free(&h, c, c->zone[1], &want))
+		return false;
+	if (!same_addr(&to->src, &c->went.src)) {
+		/* Then it must be one more of the gateway's, and this client's. */
+		struct place place = place_find(&o->world, &to->src);
+
+		if (place.kind != PLACE_NAT ||
+		    strcmp(o->world.m->nat_gateways[place.nat].name, c->nat) != 0)
+			return false;
+		c->nat_address = to->src;
+	}
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		const struct connection *other = &o->memory.connections[i];
+
+		if (other == c || !other->is_used || strcmp(other->nat, c->nat) != 0 ||
+		    other->is_inbound || other->epoch[0] != c->epoch[0] ||
+		    !same_addr(&other->opener.src, &c->opener.src) ||
+		    strcmp(other->zone[1], c->zone[1]) != 0)
+			continue;
+		if (!same_addr(&other->went.src, &to->src))
+			return false;
+	}
+	c->went = want;
+	return true;
+}
+
+/* ---- judging ---- */
+
+static const struct stage *refusing_stage(const struct hearing *h, const struct path *w,
+					  bool ret_tracks[2], struct ruling *ret)
+{
+	const struct world *world = &h->o->world;
+
+	for (size_t i = 0; i < w->n; i++) {
+		const struct stage *s = &w->stages[i];
+
+		*ret = (struct ruling){ .rule = -1 };
+		switch (s->kind) {
+		case STAGE_GROUPS:
+			if (is_exempt_answer(h) || is_remembered(h, s->position))
+				continue;
+			*ret = groups_judge(world, s->object, s->direction, &s->p);
+			if (ret->allow)
+				ret_tracks[s->position] = !has_no_memory(
+					h, s->object, s->direction, ret, &s->p);
+			break;
+		case STAGE_INSTANCE: {
+			const struct nat_gateway *g = &world->m->nat_gateways[s->object];
+
+			*ret = group_list_judge(world, g->groups, g->n_groups,
+						s->direction, &s->p);
+			break;
+		}
+		case STAGE_NACL:
+			if (is_exempt_answer(h))
+				continue;
+			*ret = nacl_judge(world, s->object, s->direction, &s->p);
+			break;
+		default:
+			if (s->reason == HG_DROP_DEST_CHECK && is_exempt_answer(h))
+				continue;
+			return s;
+		}
+		if (!ret->allow)
+			return s;
+	}
+	return NULL;
+}
+
+/* rule_change: strict, on the first packet after a switch each way, and by another door. */
+static bool is_refused_again(struct hearing *h, const struct path *w)
+{
+	const struct world *world = &h->o->world;
+	struct connection *c = h->connection;
+	int first = w->end[h->sender], second = w->end[!h->sender];
+
+	if (w->is_over || (c->epoch[h->sender] == h->o->epoch &&
+			   strcmp(c->met[h->sender], h->device) == 0))
+		return false;
+	note_judged(h, c, h->sender);
+	if (!world->m->settings.is_strict || exempt_to(world, h->vpc, &c->opener))
+		return false;
+	return (first >= 0 && !groups_judge(world, first, 1, &c->opener).allow) ||
+	       (second >= 0 && !groups_judge(world, second, 0, &c->went).allow);
+}
+
+static bool is_as_before(const struct hearing *h, const struct path *w)
+{
+	const struct connection *c = h->connection;
+	struct l4 heard = connection_hears(c, h->sender);
+
+	return same_l4(&heard, &w->p) &&
+	       (h->sender == 1 || strcmp(c->zone[1], w->zone) == 0);
+}
+
+static struct addr teller(const struct hearing *h)
+{
+	const struct world *w = &h->o->world;
+	struct addr none = {};
+	int subnet = h->at_subnet;
+
+	if (h->role == ROLE_UPLINK) {
+		if (h->p.l4.dst.family == 4)
+			return h->p.l4.dst;
+		for (size_t v = 0; v < w->m->n_vpcs && subnet < 0; v++)
+			subnet = address_subnet(w, v, &h->p.l4.dst);
+	}
+	for (size_t k = 0; subnet >= 0 && k < w->m->subnets[subnet].n_cidrs; k++)
+		if (w->m->subnets[subnet].cidrs[k].addr.family == h->p.l4.src.family)
+			return cidr_nth(&w->m->subnets[subnet].cidrs[k], 1);
+	return none;
+}
+
+static struct decision tell(const struct hearing *h, struct decision d, enum told told)
+{
+	if (told == TOLD_NOTHING || icmp_is_error(&h->p.l4) || h->p.is_later_fragment)
+		return d;
+	d.told_from = told == TOLD_RESET || told == TOLD_FIN ? h->p.l4.dst : teller(h);
+	if (d.told_from.family)
+		d.told = told;
+	return d;
+}
+
+/* Last of all: what the next wire cannot carry, and what has travelled too far. */
+static struct decision judge_travel(const struct hearing *h, const struct path *w,
+				    struct decision d)
+{
+	size_t size = h->p.size;
+
+	if (w->p.src.family != h->p.l4.src.family)
+		size += w->p.src.family == 6 ? 20 : -20;
+	if (w->out == OUT_KERNEL)
+		return d;
+	if (w->leaves && h->p.hops <= 1)
+		return tell(h, dropped(HG_DROP_TTL_EXPIRED), TOLD_EXPIRED);
+	if (size > ORACLE_MTU)
+		return tell(h, dropped(HG_DROP_TOO_BIG), TOLD_TOO_BIG);
+	return d;
+}
+
+static struct decision describe(const struct hearing *h, const struct path *w)
+{
+	struct decision d = passed();
+
+	d.tracked = h->connection || h->related;
+	if (w->out == OUT_KERNEL)
+		return d;
+	d.device = w->device;
+	d.via = w->via;
+	d.is_routed = true;
+	d.is_hop_less = w->leaves;
+	d.to = w->p;
+	d.quote = w->quote;
+	d.has_quote = w->has_quote;
+	d.is_chosen = is_chosen(h->o);
+	return d;
+}
+
+static void forget(struct hearing *h)
+{
+	h->connection->is_used = false;
+	h->connection = NULL;
+}
+
+/* A packet that has passed: what it opens, renews or replaces. */
+static void remember(struct hearing *h, const struct path *w, struct connection *old,
+		     bool tracks[2])
+{
+	const struct model *m = h->o->world.m;
+	bool is_kept = w->nat >= 0 || (w->is_egress_only && h->role != ROLE_UPLINK);
+	bool opens = !h->connection && may_open(h) &&
+		     (w->nat < 0 || h->p.l4.protocol != 6 || tcp_opens(&h->p));
+	bool had = h->connection;
+
+	/* Whatever the groups say, the client of a gateway that keeps state is tracked. */
+	if (is_kept && w->end[w->is_inbound ? 1 : 0] >= 0)
+		tracks[w->is_inbound ? 1 : 0] = true;
+	if (old)
+		old->is_used = false;
+	h->end[0] = w->end[0];
+	h->end[1] = w->end[1];
+	if (opens && (is_kept || tracks[0] || tracks[1])) {
+		struct connection *c;
+
+		open_connection(h, tracks);
+		c = h->connection;
+		memcpy(c->zone[1], w->zone, sizeof(c->zone[1]));
+		c->went = w->p;
+		if (w->nat >= 0) {
+			memcpy(c->nat, m->nat_gateways[w->nat].name,
+			       strlen(m->nat_gateways[w->nat].name) + 1);
+			c->nat_address = w->nat_address;
+			c->is_inbound = w->is_inbound;
+		}
+	}
+	account(h, false, tracks);
+	h->o->last = had ? NULL : h->connection;
+}
+
+static struct decision judge_once(struct hearing *h, struct connection *old,
+				  bool *ret_is_new)
+{
+	bool tracks[2] = {};
+	const struct stage *s;
+	struct ruling by;
+	struct path w;
+	struct decision d;
+
+	path_walk(&w, h, h->connection, 0, port_wanted(h));
+	if (h->connection && is_refused_again(h, &w)) {
+		forget(h);
+		*ret_is_new = true;
+		return passed();
+	}
+	s = refusing_stage(h, &w, tracks, &by);
+	if (s && s->kind == STAGE_ANEW) {
+		forget(h);
+		*ret_is_new = true;
+		return passed();
+	}
+	if (s) {
+		d = refused(s->reason, &by);
+		if (s->kind == STAGE_FORGET && h->connection)
+			forget(h);
+		return tell(h, d, s->told);
+	}
+	d = judge_travel(h, &w, passed());
+	if (!d.allow)
+		return d;
+	if (h->connection && !is_as_before(h, &w)) {
+		bool is_nat = h->connection->nat[0];
+
+		forget(h);
+		*ret_is_new = !is_nat;
+		return dropped(HG_DROP_NO_FLOW);
+	}
+	if (!h->connection && w.nat >= 0 && !w.is_inbound && !w.has_quote &&
+	    !choose(&w, h, old))
+		return dropped(HG_DROP_NAT_NO_PORT);
+	remember(h, &w, old, tracks);
+	return describe(h, &w);
+}
+
+/* Section 9: the routers of the sender's VPC answer a ping. */
+static bool is_ping_of_router(const struct hearing *h)
+{
+	const struct model *m = h->o->world.m;
+	const struct parsed *p = &h->p;
+
+	if (!is_icmp(&p->l4) || p->is_first_fragment || p->is_later_fragment ||
+	    p->l4.type != (p->l4.src.family == 4 ? 8 : 128))
+		return false;
+	for (size_t s = 0; s < m->n_subnets; s++)
+		if (m->subnets[s].vpc == h->vpc &&
+		    is_router_of(&m->subnets[s], &p->l4.dst))
+			return true;
+	return false;
+}
+
+/* What the gateway's own kernel gets of what comes from outside. */
+static bool is_kernels(const struct hearing *h)
+{
+	const struct world *w = &h->o->world;
+	const struct addr *dst = &h->p.l4.dst;
+
+	return h->role == ROLE_UPLINK &&
+	       (is_multicast(dst) ||
+		(place_find(w, dst).kind == PLACE_NONE && !in_any_vpc(w, dst)));
+}
+
+/* To an exempt address, and so to the kernel, as if every filter allowed it. */
+static struct decision pass_exempt(struct hearing *h, struct connection *old)
+{
+	const struct world *w = &h->o->world;
+	struct decision d = passed();
+	bool tracks[2];
+
+	if (h->role == ROLE_UPLINK)
+		return d;
+	h->end[0] =
+		h->role == ROLE_PORT ? h->interface : address_owner(w, h->vpc, &h->p.l4.src);
+	h->end[1] = address_owner(w, h->vpc, &h->p.l4.dst);
+	tracks[0] = h->end[0] >= 0;
+	tracks[1] = h->end[1] >= 0;
+	if (old)
+		old->is_used = false;
+	account(h, !h->connection && may_open(h), tracks);
+	if (h->connection)
+		h->connection->is_exempt = true;
+	d.tracked = h->connection;
+	return d;
+}
+
+struct decision judge_gateway(struct hearing *h)
+{
+	struct connection *old = NULL;
+	bool is_new = false;
+	struct decision d = passed();
+
+	if (h->role != ROLE_UPLINK && is_ping_of_router(h)) {
+		d.is_answer = true;
+		return d;
+	}
+	find_connection(h);
+	if (h->connection && h->p.l4.protocol == 6 && !h->p.is_later_fragment &&
+	    h->connection->state == STATE_CLOSING && tcp_opens(&h->p)) {
+		old = h->connection;
+		h->connection = NULL;
+	}
+	if (exempt_to(&h->o->world, h->vpc, &h->p.l4))
+		return pass_exempt(h, old);
+	if (is_kernels(h))
+		return d;
+	d = judge_once(h, old, &is_new);
+	if (is_new)
+		d = judge_once(h, old, &is_new);
+	return d;
+}

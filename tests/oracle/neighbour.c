@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <hg/drop.h>
+#include <hg/event.h>
+
+#include "tests/oracle/hearing.h"
+#include "tests/oracle/route.h"
+
+bool is_router_of(const struct subnet *s, const struct addr *a)
+{
+	for (size_t k = 0; k < s->n_cidrs; k++) {
+		struct addr router = cidr_nth(&s->cidrs[k], 1);
+
+		if (same_addr(&router, a))
+			return true;
+	}
+	return false;
+}
+
+/* Nobody's, asked about or spoken for all the same. */
+static bool is_nobodys(const struct addr *a)
+{
+	static const struct addr none4 = { .family = 4 }, none6 = { .family = 6 };
+
+	return same_addr(a, &none4) || same_addr(a, &none6) || is_link_local(a);
+}
+
+static bool is_of_subnet(const struct hearing *h, const struct addr *a)
+{
+	return h->at_subnet >= 0 &&
+	       address_subnet(&h->o->world, h->vpc, a) == h->at_subnet;
+}
+
+static bool may_speak_for(const struct hearing *h, const struct addr *a)
+{
+	const struct world *w = &h->o->world;
+	int owner;
+
+	if (is_nobodys(a))
+		return true;
+	if (h->role == ROLE_PORT)
+		return !h->at->source_dest_check || interface_owns(w, h->interface, a);
+	owner = address_owner(w, h->vpc, a);
+	return is_of_subnet(h, a) && !is_router_of(&w->m->subnets[h->at_subnet], a) &&
+	       (owner < 0 || !w->m->interfaces[owner].device) &&
+	       nat_find(w, h->vpc, a) < 0;
+}
+
+/* At an uplink: elastic IPs that somebody has. */
+static bool is_public(const struct hearing *h, const struct addr *a)
+{
+	struct place place = place_find(&h->o->world, a);
+
+	return place.kind == PLACE_INTERFACE || place.kind == PLACE_NAT;
+}
+
+static bool is_answered(const struct hearing *h, const struct addr *a)
+{
+	const struct world *w = &h->o->world;
+	const struct subnet *s;
+	int owner;
+
+	if (h->role == ROLE_UPLINK)
+		return is_public(h, a);
+	if (h->at_subnet < 0)
+		return false;
+	s = &w->m->subnets[h->at_subnet];
+	if (is_router_of(s, a))
+		return true;
+	if (!is_of_subnet(h, a))
+		return false;
+	owner = address_owner(w, h->vpc, a);
+	if (nat_find(w, h->vpc, a) >= 0)
+		return true;
+	if (h->role == ROLE_SUBNET)
+		return owner >= 0 && w->m->interfaces[owner].device;
+	/* At a port: everybody else whom the gateway can reach. */
+	return s->device ? owner != h->interface : owner >= 0 && owner != h->interface;
+}
+
+struct decision judge_neighbour(const struct hearing *h)
+{
+	const struct parsed *p = &h->p;
+	struct decision d = passed();
+	bool asks;
+
+	if (h->role == ROLE_HOST || h->door == HG_DOOR_OUT)
+		return d;
+	if (h->role != ROLE_UPLINK && !may_speak_for(h, &p->l4.src))
+		return dropped(HG_DROP_SOURCE_CHECK);
+	if (p->is_short)
+		return dropped(HG_DROP_MALFORMED);
+	if (h->role != ROLE_UPLINK && p->kind == PARSED_ND && p->nd_type == 136 &&
+	    !may_speak_for(h, &p->target))
+		return dropped(HG_DROP_SOURCE_CHECK);
+	asks = p->kind == PARSED_ARP ? p->arp_op == 1
+				     : p->is_solicitation && !p->is_unspecified;
+	d.is_answer =
+		asks && is_answered(h, p->kind == PARSED_ARP ? &p->l4.dst : &p->target);
+	return d;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* path: the way of a packet through a gateway, before anybody asks whether it may go it.
+ *
+ *   packet, tables -> stages, in order (who judges the packet, as it is by then)
+ *                  -> where it comes out, and as what
+ *
+ * Shape    docs/semantics.md, sections 8 and 10 to 13. A stage that refuses whatever the
+ *          rules is the last one.
+ * Units    Indexes into the model; -1 is none. Positions: 0 the sender, 1 the receiver.
+ * Owner    A value. Borrows the hearing and the connection.
+ * Errors   Too many stages end the program.
+ */
+#include "tests/oracle/hearing.h"
+
+#define STAGES 16
+
+enum stage_kind {
+	STAGE_GROUPS,   /* of interface 'object' */
+	STAGE_INSTANCE, /* the groups of NAT instance 'object' */
+	STAGE_NACL,     /* 'object' */
+	STAGE_DROP,     /* for 'reason' */
+	STAGE_FORGET,   /* NO_FLOW, and the connection is no more */
+	STAGE_ANEW      /* the connection is no more, and the packet a new one */
+};
+
+struct stage {
+	enum stage_kind kind;
+	int object, direction, position;
+	struct l4 p;
+	uint32_t reason;
+	enum told told;
+};
+
+enum out { OUT_KERNEL, OUT_PORT, OUT_DEVICE };
+
+struct path {
+	const struct hearing *h;
+	const struct world *w;
+	const struct connection *c; /* to which the packet belongs, or NULL */
+	/* What a NAT gateway would give to a new connection. */
+	unsigned nth_address;
+	uint16_t port;
+
+	struct stage stages[STAGES];
+	size_t n;
+	bool is_over; /* the last stage refuses */
+
+	/* where the packet is, and as what */
+	int vpc, subnet; /* -1: none; SUBNET_OUTSIDE */
+	struct l4 p, quote;
+	bool has_quote; /* of what was said by whom the error is for */
+
+	int end[2];
+	bool leaves; /* its subnet */
+	int nat;     /* the NAT gateway on its way */
+	bool is_inbound, is_egress_only;
+	struct addr nat_address; /* of the connection: elastic IP, or private */
+
+	enum out out;
+	const char *device;   /* not for the kernel */
+	struct addr via;      /* family 0: the port's instance */
+	char zone[ZONE_TEXT]; /* where answers come in */
+};
+
+#define SUBNET_OUTSIDE (-2)
+
+void path_walk(struct path *ret, const struct hearing *h, const struct connection *c,
+	       unsigned nth_address, uint16_t port);
