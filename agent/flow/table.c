@@ -18,6 +18,7 @@
 
 /* What both families have, wherever it lies. */
 struct entry {
+	unsigned family;
 	const void *key;
 	uint64_t *word; /* the last 8 bytes of the key */
 	struct hg_state *state;
@@ -31,13 +32,13 @@ static struct entry entry_at(const struct flow_tables *t, unsigned family, uint3
 	if (family == HG_FAMILY_4) {
 		struct hg_flow4 *f = &t->sets4[set].way[way];
 
-		return (struct entry){ &f->key, (uint64_t *)&f->key + 1, &f->state,
-				       &f->created };
+		return (struct entry){ family, &f->key, (uint64_t *)&f->key + 1,
+				       &f->state, &f->created };
 	} else {
 		struct hg_flow6 *f = &t->sets6[set].way[way];
 
-		return (struct entry){ &f->key, (uint64_t *)&f->key + 4, &f->state,
-				       &f->created };
+		return (struct entry){ family, &f->key, (uint64_t *)&f->key + 4,
+				       &f->state, &f->created };
 	}
 }
 
@@ -63,10 +64,12 @@ static uint32_t state_idle(const struct hg_state *s, uint32_t now)
 static bool pair_find(const struct flow_tables *t, unsigned family, uint32_t index,
 		      const struct hg_state *s, struct entry *ret)
 {
-	if (s->pair == 0 || (s->pair - 1) / HG_WAYS >= t->n_sets)
+	uint32_t other = s->pair & HG_PAIR_OTHER, at = s->pair & ~HG_PAIR_OTHER;
+
+	if (at == 0 || (at - 1) / HG_WAYS >= t->n_sets)
 		return false;
-	*ret = entry_at(t, family, s->pair - 1);
-	return entry_word(ret) != 0 && ret->state->pair == index + 1;
+	*ret = entry_at(t, other ? HG_FAMILY_4 + HG_FAMILY_6 - family : family, at - 1);
+	return entry_word(ret) != 0 && ret->state->pair == ((index + 1) | other);
 }
 
 static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t index,
@@ -86,9 +89,16 @@ static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t
  * meanwhile; only one of the same ports, protocol and zone could lose its entry by it. */
 static void entry_free(const struct entry *e, uint64_t word, struct flow_census *census)
 {
-	if (__atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_RELAXED))
-		census->freed++;
+	uint32_t life = e->state->life, meter = HG_BYTES_METER(e->state->bytes);
+
+	if (!__atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return;
+	census->freed++;
+	/* Once a connection; a packet that found it expired has removed both entries. */
+	if (meter && meter < HG_METERS && HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL &&
+	    HG_LIFE_STATE(life) == HG_STATE_ESTABLISHED)
+		census->idle_timeouts[meter]++;
 }
 
 static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t index,
@@ -96,7 +106,7 @@ static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t i
 {
 	struct entry e = entry_at(t, family, index), pair;
 	uint64_t word = entry_word(&e);
-	uint32_t life = e.state->life;
+	uint32_t life = e.state->life, meter = HG_BYTES_METER(e.state->bytes);
 
 	if (!word)
 		return;
@@ -110,6 +120,8 @@ static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t i
 		return;
 	census->connections++;
 	census->established += HG_LIFE_STATE(life) == HG_STATE_ESTABLISHED;
+	if (meter && meter < HG_METERS)
+		census->active[meter]++;
 }
 
 void flow_sweep(const struct flow_tables *t, uint32_t now, uint32_t first, uint32_t n,
@@ -124,28 +136,73 @@ void flow_sweep(const struct flow_tables *t, uint32_t now, uint32_t first, uint3
 
 /* ---- reading ---- */
 
-static void key_read(unsigned family, const void *key, struct flow *ret)
+static struct hg_tuple key_read(unsigned family, const void *key)
 {
-	if (family == HG_FAMILY_4) {
-		const struct hg_key4 *k = key;
+	const struct hg_key4 *k4 = key;
+	const struct hg_key6 *k6 = key;
 
-		ret->saddr.w[0] = k->saddr;
-		ret->daddr.w[0] = k->daddr;
-		ret->sport = k->sport;
-		ret->dport = k->dport;
-		ret->protocol = k->protocol;
-		ret->zone = k->zone;
+	if (family == HG_FAMILY_4)
+		return (struct hg_tuple){
+			.saddr.w = { k4->saddr },
+			.daddr.w = { k4->daddr },
+			.sport = k4->sport,
+			.dport = k4->dport,
+			.protocol = k4->protocol,
+			.family = HG_FAMILY_4,
+			.zone = k4->zone,
+		};
+	return (struct hg_tuple){
+		.saddr = k6->saddr,
+		.daddr = k6->daddr,
+		.sport = k6->sport,
+		.dport = k6->dport,
+		.protocol = k6->protocol,
+		.family = HG_FAMILY_6,
+		.zone = k6->zone,
+	};
+}
+
+/* As packets of 'e' go out. The pair says it in full, and its key is what finds it; without
+ * one the entry's own rewrite is all there is, and of another family there is none. */
+static struct hg_tuple rewrite_read(const struct entry *e, const struct entry *pair)
+{
+	struct hg_tuple t = key_read(e->family, e->key);
+	const struct hg_flow4 *f4 = e->key;
+	const struct hg_flow6 *f6 = e->key;
+
+	if (pair) {
+		struct hg_tuple back = key_read(pair->family, pair->key);
+
+		t = back;
+		t.saddr = back.daddr;
+		t.daddr = back.saddr;
+		t.sport = back.dport;
+		t.dport = back.sport;
+	} else if (e->state->pair & HG_PAIR_OTHER) {
+		t = (struct hg_tuple){};
+	} else if (e->family == HG_FAMILY_4) {
+		t.saddr.w[0] = f4->nat_saddr;
+		t.daddr.w[0] = f4->nat_daddr;
+		t.sport = f4->nat_sport;
+		t.dport = f4->nat_dport;
 	} else {
-		const struct hg_key6 *k = key;
-
-		ret->saddr = k->saddr;
-		ret->daddr = k->daddr;
-		ret->sport = k->sport;
-		ret->dport = k->dport;
-		ret->protocol = k->protocol;
-		ret->zone = k->zone;
+		t.saddr = f6->nat_saddr;
+		t.daddr = f6->nat_daddr;
+		t.sport = f6->nat_sport;
+		t.dport = f6->nat_dport;
 	}
-	ret->family = (uint8_t)family;
+	return t;
+}
+
+static void tuple_take(const struct hg_tuple *t, struct flow *ret)
+{
+	ret->family = t->family;
+	ret->protocol = t->protocol;
+	ret->zone = t->zone;
+	ret->saddr = t->saddr;
+	ret->daddr = t->daddr;
+	ret->sport = t->sport;
+	ret->dport = t->dport;
 }
 
 static bool flow_read(const struct flow_tables *t, unsigned family, uint32_t index,
@@ -154,22 +211,27 @@ static bool flow_read(const struct flow_tables *t, unsigned family, uint32_t ind
 	struct entry e = entry_at(t, family, index), pair;
 	uint64_t word = entry_word(&e);
 	struct hg_state s;
+	struct hg_tuple key;
 	struct flow flow = {};
+	bool has_pair;
 	uint32_t idle;
 
 	if (!word || !entry_is_live(t, family, index, &e, now))
 		return false;
 	s = *e.state;
-	key_read(family, e.key, &flow);
+	key = key_read(family, e.key);
+	tuple_take(&key, &flow);
 	flow.flags = (uint8_t)HG_LIFE_FLAGS(s.life);
 	flow.state = HG_LIFE_STATE(s.life);
 	flow.timeout = HG_LIFE_TIMEOUT(s.life);
-	flow.sent = (struct flow_counters){ s.packets, s.bytes };
+	flow.meter = HG_BYTES_METER(s.bytes);
+	flow.sent = (struct flow_counters){ s.packets, HG_BYTES(s.bytes) };
 	flow.age = flow.state == HG_STATE_SYN_SENT || flow.state == HG_STATE_SYN_RECV
 			   ? -1
 			   : (int64_t)(ticks_since(now, *e.created) / t->hz);
 	idle = ticks_since(now, s.seen);
-	if (pair_find(t, family, index, &s, &pair)) {
+	has_pair = pair_find(t, family, index, &s, &pair);
+	if (has_pair) {
 		uint32_t pair_idle = ticks_since(now, pair.state->seen);
 
 		/* Told of from the opener's side. */
@@ -177,9 +239,11 @@ static bool flow_read(const struct flow_tables *t, unsigned family, uint32_t ind
 			return false;
 		if (pair_idle < idle)
 			idle = pair_idle;
-		flow.replied =
-			(struct flow_counters){ pair.state->packets, pair.state->bytes };
+		flow.replied = (struct flow_counters){ pair.state->packets,
+						       HG_BYTES(pair.state->bytes) };
 	}
+	if (flow.flags & HG_FLOW_NAT)
+		flow.to = rewrite_read(&e, has_pair ? &pair : NULL);
 	flow.idle = idle / t->hz;
 	if (entry_word(&e) != word)
 		return false;

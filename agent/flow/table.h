@@ -3,9 +3,10 @@
 
 /* table: the flow tables, read and swept through the agent's own mapping of them.
  *
- * Shape    A connection is two entries that name each other. flow_each() tells of each
- *          connection once, from its opener's side; an entry whose pair is gone counts as
- *          one too. flow_sweep() frees expired entries of a run of sets.
+ * Shape    A connection is two entries that name each other, of NAT64 one in each family.
+ *          flow_each() tells of each connection once, from its opener's side; an entry whose
+ *          pair is gone counts as one too. flow_sweep() frees expired entries of a run of
+ *          sets.
  * Units    'now' is ticks as packets see them, of which only the low 31 bits count. Ages
  *          are seconds. No timeout is longer than half of 2^31 ticks.
  * Order    Addresses and ports of struct flow as on the wire.
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <hg/event.h>
 #include <hg/flow.h>
 
 struct flow_tables {
@@ -40,6 +42,9 @@ struct flow {
 	uint16_t zone;
 	struct hg_addr saddr, daddr;
 	__be16 sport, dport;
+	/* As the opener's packets go out, in the zone of the answers; family 0: as they came in */
+	struct hg_tuple to;
+	uint32_t meter; /* id of the NAT gateway that counts it, 0 none */
 	uint32_t timeout;
 	uint32_t idle; /* since the last packet of either direction */
 	int64_t age;   /* -1: not known while a TCP handshake is under way */
@@ -51,6 +56,8 @@ struct flow_census {
 	uint64_t connections;
 	uint64_t established; /* connections */
 	uint64_t freed;
+	uint32_t active[HG_METERS];        /* connections, by meter */
+	uint32_t idle_timeouts[HG_METERS]; /* established ones among those freed */
 };
 
 typedef bool flow_fn(void *arg, const struct flow *flow); /* false: enough */

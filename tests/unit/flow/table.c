@@ -143,10 +143,135 @@ static void test_read(void)
 	is_str(flow_state_name(99), "", "unknown ones have none");
 }
 
+/* 10.0.0.1:1000 -> 192.0.2.1:80, which goes out from 198.51.100.7:2000 in zone 2. */
+static void connect_nat(uint32_t state, uint32_t meter)
+{
+	fresh();
+	connect_entries(0, 1000, 5, 1000, 350);
+	entry(0)->key.saddr = 1;
+	entry(0)->key.daddr = 2;
+	entry(0)->key.sport = 1000;
+	entry(0)->key.dport = 80;
+	entry(0)->state.life = HG_LIFE(350, state, HG_FLOW_ORIGINAL | HG_FLOW_NAT);
+	entry(0)->state.bytes = 4096 | HG_BYTES_OF(meter);
+	entry(0)->nat_saddr = 7;
+	entry(0)->nat_daddr = 2;
+	entry(0)->nat_sport = 2000;
+	entry(0)->nat_dport = 80;
+	entry(5)->key = (struct hg_key4){ .saddr = 2,
+					  .daddr = 7,
+					  .sport = 80,
+					  .dport = 2000,
+					  .protocol = 6,
+					  .live = 1,
+					  .zone = 2 };
+	entry(5)->state.life = HG_LIFE(350, state, HG_FLOW_NAT);
+	entry(5)->state.bytes = 512 | HG_BYTES_OF(meter);
+}
+
+static void test_nat(void)
+{
+	connect_nat(HG_STATE_ESTABLISHED, 3);
+	n_told = 0;
+	flow_each(&tables, 1000, tell, NULL);
+	ok(n_told == 1 && last.saddr.w[0] == 1 && last.sport == 1000,
+	   "a translated connection is told of once, as its opener sent it");
+	ok(last.to.family == HG_FAMILY_4 && last.to.saddr.w[0] == 7 &&
+		   last.to.daddr.w[0] == 2 && last.to.sport == 2000 &&
+		   last.to.dport == 80 && last.to.zone == 2,
+	   "and as it goes out, in the zone of its answers");
+	ok(last.sent.bytes == 4096 && last.replied.bytes == 512 && last.meter == 3,
+	   "the meter is no part of the bytes");
+	memset(&entry(5)->key, 0, sizeof(entry(5)->key));
+	flow_each(&tables, 1000, tell, NULL);
+	ok(last.to.saddr.w[0] == 7 && last.to.sport == 2000,
+	   "an entry alone still knows what it does to packets");
+	entry(0)->state.life = HG_LIFE(350, HG_STATE_ESTABLISHED, HG_FLOW_ORIGINAL);
+	flow_each(&tables, 1000, tell, NULL);
+	is(last.to.family, HG_FAMILY_NONE,
+	   "without translation there is nothing to tell");
+}
+
+/* An IPv6 client's connection, answered in IPv4. */
+static void test_nat64(void)
+{
+	struct flow_census c;
+	struct hg_flow6 *client = &sets6[1].way[2]; /* index 6 */
+
+	fresh();
+	*client = (struct hg_flow6){
+		.key = { .saddr = { { 1, 2, 3, 4 } },
+			 .daddr = { { 5, 6, 7, 8 } },
+			 .sport = 1000,
+			 .dport = 80,
+			 .protocol = 6,
+			 .live = 1,
+			 .zone = 1 },
+		.state = { .seen = 1000,
+			   .life = HG_LIFE(350, HG_STATE_ESTABLISHED,
+					   HG_FLOW_ORIGINAL | HG_FLOW_NAT),
+			   .pair = 6 | HG_PAIR_OTHER,
+			   .bytes = HG_BYTES_OF(9) },
+	};
+	put(5, 7 | HG_PAIR_OTHER, 2000, 350, HG_FLOW_NAT);
+	entry(5)->key = (struct hg_key4){ .saddr = 8,
+					  .daddr = 7,
+					  .sport = 80,
+					  .dport = 2000,
+					  .protocol = 6,
+					  .live = 1,
+					  .zone = 2 };
+	n_told = 0;
+	flow_each(&tables, 2000, tell, NULL);
+	ok(n_told == 1 && last.family == HG_FAMILY_6 && last.replied.packets == 15,
+	   "a connection between the families is told of once, from its opener's side");
+	ok(last.to.family == HG_FAMILY_4 && last.to.saddr.w[0] == 7 &&
+		   last.to.daddr.w[0] == 8 && last.to.sport == 2000,
+	   "with the IPv4 packet that goes out");
+	c = sweep(1000 + 350 * HZ + 1);
+	ok(c.freed == 0 && c.entries == 2 && c.connections == 1,
+	   "a packet of either family keeps both entries, and they count as one");
+	c = sweep(2000 + 350 * HZ + 1);
+	ok(c.freed == 2 && !client->key.live && !entry(5)->key.live,
+	   "and they leave together");
+
+	fresh();
+	connect_entries(6, 1000, 5, 1000, 30);
+	entry(6)->state.pair = 6 | HG_PAIR_OTHER;
+	c = sweep(1000);
+	is((long long)c.connections, 2,
+	   "an entry of the same index in the wrong family is no pair");
+}
+
+static void test_meters(void)
+{
+	struct flow_census c;
+
+	connect_nat(HG_STATE_ESTABLISHED, 3);
+	c = sweep(1000);
+	is(c.active[3], 1, "a connection is active at its meter once");
+	is(c.idle_timeouts[3], 0, "and has not timed out");
+	c = sweep(1000 + 350 * HZ + 1);
+	ok(c.freed == 2 && c.idle_timeouts[3] == 1 && c.active[3] == 0,
+	   "one that was forgotten for silence is counted once");
+	connect_nat(HG_STATE_CLOSING, 3);
+	c = sweep(1000 + 350 * HZ + 1);
+	ok(c.freed == 2 && c.idle_timeouts[3] == 0, "one that was closed is not");
+	connect_nat(HG_STATE_ESTABLISHED, 0);
+	c = sweep(1000 + 350 * HZ + 1);
+	ok(c.freed == 2 && c.idle_timeouts[0] == 0, "nor one that nobody meters");
+	connect_nat(HG_STATE_ESTABLISHED, 4095);
+	c = sweep(1000);
+	is((long long)c.connections, 1, "a meter that does not exist is left alone");
+}
+
 int main(void)
 {
 	test_sweep();
 	test_time();
 	test_read();
+	test_nat();
+	test_nat64();
+	test_meters();
 	return done();
 }
