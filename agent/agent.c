@@ -87,7 +87,10 @@ static enum exit_code kernel_open(struct agent *a, uint32_t max_flows)
 	}
 	r = dataplane_open(&options, &a->dp);
 	if (r == 0)
-		r = attach_new(a->dp, a->options.bpf_dir, a->netlink, &a->attach);
+		r = neighbours_new(a->dp, a->netlink, &a->neighbours);
+	if (r == 0)
+		r = attach_new(a->dp, a->options.bpf_dir, a->netlink, a->neighbours,
+			       &a->attach);
 	if (r < 0) {
 		log_error("%s", dataplane_error());
 		return EXIT_REFUSED;
@@ -163,6 +166,7 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	attach_free(a->attach);
+	neighbours_free(a->neighbours);
 	dataplane_free(a->dp);
 	netlink_free(a->netlink);
 	history_free(a->history);
@@ -297,6 +301,8 @@ void agent_follow(struct agent *a)
 {
 	_cleanup_(diag_freep) struct diag *diag = NULL;
 	struct refusal refusal = {};
+	const struct attached *devices;
+	size_t n;
 	int r;
 
 	r = netlink_refresh(a->netlink);
@@ -305,16 +311,19 @@ void agent_follow(struct agent *a)
 		return;
 	}
 	attach_follow(a->attach, device_changed, a);
+	devices = attach_list(a->attach, &n);
+	neighbours_follow(a->neighbours, devices, n);
 	if (!a->model || apply_facts_hash(a) == a->facts_hash)
 		return;
 	diag = diag_new();
 	if (!diag || apply_again(a, diag, &refusal) < 0)
-		log_error("addresses changed, and the rule set could not be compiled for "
-			  "them: "
+		log_error("addresses or routes changed, and the rule set could not be "
+			  "compiled for them: "
 			  "%s; keeping the earlier ones",
 			  refusal.title);
 	else
-		log_info("addresses changed; compiled version %u for them", a->version);
+		log_info("addresses or routes changed; compiled version %u for them",
+			 a->version);
 }
 
 struct flow_tables agent_flows(struct agent *a)

@@ -61,6 +61,7 @@ struct agent {
 	struct history *history;
 	struct dataplane *dp;
 	struct netlink *netlink;
+	struct neighbours *neighbours;
 	struct attach *attach;
 	struct agent_events events;
 	/* in force */

@@ -30,6 +30,7 @@
 #include "config/json.h"
 #include "config/read.h"
 #include "kernel/sync.h"
+#include "wanted.h"
 
 #define CHANGES_KEPT 1000 /* in the history */
 
@@ -112,6 +113,7 @@ static int facts_gather(struct agent *a, const struct model *m, struct gathered 
 			r = device_gather(a, f->device, &g);
 	}
 	g.facts.devices = g.devices;
+	g.hash = wanted_hash(m, a->netlink, g.hash);
 	if (r < 0)
 		gathered_done(&g);
 	else
@@ -150,49 +152,21 @@ static int model_compile(struct agent *a, const struct model *m, struct diag *di
 
 /* ---- into the kernel ---- */
 
-/* Device ids count the model's interfaces that have a device, from 1. */
-static int wants_make(const struct model *m, struct attach_want **ret, size_t *ret_n)
-{
-	struct attach_want *wants = calloc(m->n_interfaces + 1, sizeof(*wants));
-	size_t n = 0;
-
-	if (!wants)
-		return -ENOMEM;
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		const struct interface *f = &m->interfaces[i];
-
-		if (!f->device)
-			continue;
-		wants[n] = (struct attach_want){
-			.device = f->device,
-			.id = (uint32_t)n + 1,
-			.hook = f->hook,
-			.is_host = f->is_local,
-		};
-		n++;
-	}
-	*ret = wants;
-	*ret_n = n;
-	return 0;
-}
-
 /* All that can fail; on success the next steps are the two commits and attach_finish(). */
 static int kernel_prepare(struct agent *a, const struct model *m,
 			  const struct image *image, bool is_lenient,
-			  struct refusal *ret_refusal)
+			  struct wanted *wanted, struct refusal *ret_refusal)
 {
-	_cleanup_free_ struct attach_want *wants = NULL;
 	struct image staged;
-	size_t n;
 	int r;
 
-	r = wants_make(m, &wants, &n);
+	r = wanted_make(m, a->netlink, wanted);
 	if (r < 0)
 		return refuse(ret_refusal, 500, r, "not enough memory");
 	r = dataplane_stage(a->dp, image, &staged);
 	if (r < 0)
 		return refuse(ret_refusal, 502, r, "%s", dataplane_error());
-	r = attach_begin(a->attach, wants, n, is_lenient);
+	r = attach_begin(a->attach, wanted->devices, wanted->n_devices, is_lenient);
 	if (r == 0)
 		r = attach_live(a->attach, &staged);
 	if (r < 0) {
@@ -202,25 +176,32 @@ static int kernel_prepare(struct agent *a, const struct model *m,
 	return r;
 }
 
-static void kernel_commit(struct agent *a)
+static void kernel_commit(struct agent *a, struct wanted *wanted)
 {
+	const struct attached *devices;
+	size_t n;
+
 	dataplane_commit(a->dp);
 	attach_finish(a->attach);
+	neighbours_want(a->neighbours, TAKE(wanted->neighbours), wanted->n_neighbours);
+	devices = attach_list(a->attach, &n);
+	neighbours_follow(a->neighbours, devices, n);
 }
 
 int apply_again(struct agent *a, struct diag *diag, struct refusal *ret_refusal)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
+	_cleanup_(wanted_done) struct wanted wanted = {};
 	uint64_t hash;
 	int r;
 
 	r = model_compile(a, a->model, diag, &image, &hash);
 	if (r < 0)
 		return refuse_complaints(ret_refusal, diag, r);
-	r = kernel_prepare(a, a->model, image, true, ret_refusal);
+	r = kernel_prepare(a, a->model, image, true, &wanted, ret_refusal);
 	if (r < 0)
 		return r;
-	kernel_commit(a);
+	kernel_commit(a, &wanted);
 	a->facts_hash = hash;
 	a->trouble[0] = '\0';
 	return 0;
@@ -331,6 +312,7 @@ static int version_switch(struct agent *a, const struct apply *apply,
 {
 	struct pending pending = pending_make(a, apply);
 	_cleanup_(json_freep) struct json *meta = meta_make(a, apply, changes, &pending);
+	_cleanup_(wanted_done) struct wanted wanted = {};
 	uint32_t version;
 	int r;
 
@@ -339,7 +321,7 @@ static int version_switch(struct agent *a, const struct apply *apply,
 		return refuse(ret_refusal, 500, r, "cannot write to %s: %s",
 			      a->options.state_dir, strerror(-r));
 	version = (uint32_t)r;
-	r = kernel_prepare(a, m, image, apply->is_lenient, ret_refusal);
+	r = kernel_prepare(a, m, image, apply->is_lenient, &wanted, ret_refusal);
 	if (r < 0) {
 		history_drop(a->history, version);
 		return r;
@@ -354,7 +336,7 @@ static int version_switch(struct agent *a, const struct apply *apply,
 		return refuse(ret_refusal, 500, r, "cannot write to %s: %s",
 			      a->options.state_dir, strerror(-r));
 	}
-	kernel_commit(a);
+	kernel_commit(a, &wanted);
 	a->version = version;
 	return 0;
 }

@@ -99,6 +99,17 @@ static int on_links_timer(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
+static int on_neighbours(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	neighbours_hear(l->agent->neighbours);
+	return 0;
+}
+
 /* ---- time ---- */
 
 static int on_sweep(sd_event_source *source, uint64_t usec, void *arg)
@@ -109,6 +120,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *arg)
 	agent_sweep(l->agent);
 	if (++l->n_sweeps % 10 == 0) {
 		agent_check_deadline(l->agent);
+		neighbours_tick(l->agent->neighbours);
 		stream_tick(l->stream);
 		server_step(l);
 	}
@@ -191,6 +203,9 @@ static int sources_add(struct loop *l)
 	if (r >= 0)
 		r = sd_event_add_io(l->event, NULL, netlink_fd(a->netlink), EPOLLIN,
 				    on_links, l);
+	if (r >= 0)
+		r = sd_event_add_io(l->event, NULL, netlink_neighbour_fd(a->netlink),
+				    EPOLLIN, on_neighbours, l);
 	if (r >= 0)
 		r = sd_event_add_io(l->event, NULL, server_fd(l->server), EPOLLIN,
 				    on_server, l);

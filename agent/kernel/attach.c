@@ -7,8 +7,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "kernel/counters.h"
 #include "kernel/door.h"
-#include "kernel/neighbour.h"
 #include "kernel/plane.h"
 #include "kernel/record.h"
 
@@ -21,6 +21,7 @@ struct attach {
 	struct dataplane *dp;
 	char *pin_dir;
 	struct netlink *netlink;
+	struct neighbours *neighbours;
 	int records;
 	struct devices now; /* of the image in force */
 	bool is_slot_used[HG_SLOTS];
@@ -130,12 +131,27 @@ static void device_fail(struct attached *d)
 	snprintf(d->error, sizeof(d->error), "%s", dataplane_error());
 }
 
+static int door_open_tc(struct attach *a, const struct attached *d, uint32_t door,
+			struct record *record)
+{
+	bool is_egress = door == RECORD_OUT, is_made = false;
+	int r;
+
+	r = door_tc_attach(d->link.ifindex, is_egress,
+			   dataplane_fd(a->dp, is_egress ? PROGRAM_OUT : PROGRAM_IN),
+			   &is_made);
+	if (is_made)
+		record->doors |= RECORD_CLSACT;
+	return r;
+}
+
 /* Doors that are not there yet. The record is written first, so that whoever finds it after
- * a crash knows where to look. */
+ * a crash knows where to look. Behind XDP the TC door comes first: what XDP leaves to it
+ * must not pass unjudged. */
 static int device_open(struct attach *a, struct attached *d, struct record *record)
 {
 	struct hook_choice choice = hook_choose(d->hook, &d->link);
-	bool is_made = false;
+	uint32_t doors = hook_doors(d->role, d->is_routed, choice.is_xdp);
 	int r;
 
 	d->why = choice.why;
@@ -144,8 +160,10 @@ static int device_open(struct attach *a, struct attached *d, struct record *reco
 		return -EOPNOTSUPP;
 	}
 	record->ifindex = d->link.ifindex;
-	record->doors |= RECORD_OUT | (choice.is_xdp ? RECORD_XDP : RECORD_IN);
+	record->doors |= doors;
 	r = record_put(a->records, d->device, record);
+	if (r == 0 && doors & RECORD_IN)
+		r = door_open_tc(a, d, RECORD_IN, record);
 	if (r < 0)
 		return r;
 	d->is_xdp = choice.is_xdp;
@@ -158,19 +176,11 @@ static int device_open(struct attach *a, struct attached *d, struct record *reco
 			d->is_xdp = false;
 			d->why = "its driver takes no native XDP program";
 			record->doors = (record->doors & ~RECORD_XDP) | RECORD_IN;
+			r = doors & RECORD_IN ? 0 : door_open_tc(a, d, RECORD_IN, record);
 		}
 	}
-	r = 0;
-	if (!d->is_xdp)
-		r = door_tc_attach(d->link.ifindex, false,
-				   dataplane_fd(a->dp, PROGRAM_IN), &is_made);
-	if (is_made)
-		record->doors |= RECORD_CLSACT;
-	if (r == 0)
-		r = door_tc_attach(d->link.ifindex, true,
-				   dataplane_fd(a->dp, PROGRAM_OUT), &is_made);
-	if (is_made)
-		record->doors |= RECORD_CLSACT;
+	if (r == 0 && doors & RECORD_OUT)
+		r = door_open_tc(a, d, RECORD_OUT, record);
 	if (r == 0)
 		r = record_put(a->records, d->device, record);
 	return r;
@@ -183,6 +193,8 @@ static void doors_close(struct netlink *netlink, const char *pin_dir, int record
 	uint32_t doors = record->doors;
 
 	if (record->ifindex) {
+		if (!(doors & RECORD_OUT))
+			neighbours_forget(netlink, record->ifindex);
 		door_xdp_detach(pin_dir, record->ifindex);
 		if (doors & RECORD_IN)
 			door_tc_detach(record->ifindex, false);
@@ -211,14 +223,13 @@ static bool record_serves(const struct record *record, const struct attached *d,
 			  const char *pin_dir)
 {
 	struct hook_choice choice = hook_choose(d->hook, &d->link);
-	bool has_xdp;
+	bool is_xdp = choice.is_xdp && record->doors & RECORD_XDP &&
+		      door_xdp_exists(pin_dir, record->ifindex);
 
-	if (record->ifindex != d->link.ifindex || !(record->doors & RECORD_OUT))
+	if (record->ifindex != d->link.ifindex ||
+	    (choice.is_xdp && !is_xdp && !choice.may_fall_back))
 		return false;
-	has_xdp = record->doors & RECORD_XDP && door_xdp_exists(pin_dir, record->ifindex);
-	if (choice.is_xdp && !has_xdp)
-		return choice.may_fall_back && record->doors & RECORD_IN;
-	return choice.is_xdp || record->doors & RECORD_IN;
+	return !(hook_doors(d->role, d->is_routed, is_xdp) & ~record->doors);
 }
 
 /* ---- begin, live, undo, finish ---- */
@@ -275,7 +286,8 @@ int attach_begin(struct attach *a, const struct attach_want *wants, size_t n,
 
 		*d = (struct attached){ .id = wants[i].id,
 					.hook = wants[i].hook,
-					.is_host = wants[i].is_host };
+					.role = wants[i].role,
+					.is_routed = wants[i].is_routed };
 		snprintf(d->device, sizeof(d->device), "%s", wants[i].device);
 	}
 	for (size_t i = 0; i < n && r == 0; i++) {
@@ -297,21 +309,32 @@ int attach_begin(struct attach *a, const struct attach_want *wants, size_t n,
 
 static struct live live_of(const struct attach *a, const struct attached *d)
 {
-	uint8_t instance[6] = { 0 };
+	uint32_t doors = hook_doors(d->role, d->is_routed, d->is_xdp);
 	struct live live = {
 		.device = d->id,
 		.ifindex = d->link.ifindex,
 		.slot = d->slot,
-		.flags = d->is_xdp ? HG_DEVICE_XDP : 0U,
+		.flags = !d->is_xdp          ? 0U
+			 : doors & RECORD_IN ? HG_DEVICE_XDP | HG_DEVICE_PUNT
+					     : HG_DEVICE_XDP,
 		.mtu = d->link.mtu,
 	};
 
 	memcpy(live.mac, d->link.mac, sizeof(live.mac));
-	/* XDP must know it before the instance has spoken: no stack will ask for it. */
-	netlink_peer_mac(a->netlink, &d->link, instance);
-	if (!d->is_host)
-		live.hop = neighbour_port(a->dp, &d->link, instance);
+	if (d->role == HG_ROLE_PORT)
+		live.hop = neighbours_port(a->neighbours, &d->link);
 	return live;
+}
+
+static void next_hops_live(const struct attach *a, const struct attached *d,
+			   struct image *staged)
+{
+	for (unsigned family = HG_FAMILY_4; family <= HG_FAMILY_6; family += 2) {
+		struct addr next_hop =
+			netlink_next_hop(a->netlink, d->link.ifindex, (uint8_t)family);
+
+		live_next_hop(staged, d->id, family, &next_hop);
+	}
 }
 
 int attach_live(struct attach *a, struct image *staged)
@@ -329,6 +352,8 @@ int attach_live(struct attach *a, struct image *staged)
 				  d->device, live.ifindex);
 			return r;
 		}
+		if (d->role == HG_ROLE_UPLINK)
+			next_hops_live(a, d, staged);
 	}
 	return 0;
 }
@@ -353,6 +378,8 @@ void attach_undo(struct attach *a)
 			door_xdp_detach(a->pin_dir, d->link.ifindex);
 		if (fresh & RECORD_IN)
 			door_tc_detach(d->link.ifindex, false);
+		if (fresh & RECORD_OUT)
+			door_tc_detach(d->link.ifindex, true);
 		record.doors = d->doors_before;
 		record_put(a->records, d->device, &record);
 	}
@@ -363,6 +390,7 @@ void attach_undo(struct attach *a)
 static int device_renew(struct attach *a, struct attached *d)
 {
 	struct record record;
+	uint32_t extra;
 	int r;
 
 	r = record_need(a, d, &record);
@@ -371,13 +399,15 @@ static int device_renew(struct attach *a, struct attached *d)
 	r = device_open(a, d, &record);
 	if (r < 0)
 		return r;
-	if (d->is_xdp && record.doors & RECORD_IN) {
-		door_tc_detach(d->link.ifindex, false);
-		record.doors &= ~(uint32_t)RECORD_IN;
-	} else if (!d->is_xdp && record.doors & RECORD_XDP) {
+	extra = record.doors &
+		~(hook_doors(d->role, d->is_routed, d->is_xdp) | RECORD_CLSACT);
+	if (extra & RECORD_XDP)
 		door_xdp_detach(a->pin_dir, d->link.ifindex);
-		record.doors &= ~(uint32_t)RECORD_XDP;
-	}
+	if (extra & RECORD_IN)
+		door_tc_detach(d->link.ifindex, false);
+	if (extra & RECORD_OUT)
+		door_tc_detach(d->link.ifindex, true);
+	record.doors &= ~extra;
 	return record_put(a->records, d->device, &record);
 }
 
@@ -498,7 +528,7 @@ void attach_follow(struct attach *a, attach_changed_fn *changed, void *arg)
 /* ---- the rest ---- */
 
 int attach_new(struct dataplane *dp, const char *pin_dir, struct netlink *netlink,
-	       struct attach **ret)
+	       struct neighbours *neighbours, struct attach **ret)
 {
 	struct attach *a = calloc(1, sizeof(*a));
 	int r;
@@ -507,6 +537,7 @@ int attach_new(struct dataplane *dp, const char *pin_dir, struct netlink *netlin
 		return -ENOMEM;
 	a->dp = dp;
 	a->netlink = netlink;
+	a->neighbours = neighbours;
 	a->records = -1;
 	a->pin_dir = strdup(pin_dir);
 	r = a->pin_dir ? records_open(pin_dir, true) : -ENOMEM;
@@ -542,43 +573,10 @@ const struct attached *attach_list(const struct attach *a, size_t *ret_n)
 	return a->now.items;
 }
 
-#define COUNTER_WORDS (sizeof(struct hg_counters) / sizeof(uint64_t))
-
 int attach_counters(struct attach *a, struct device_counters **ret, size_t *ret_n,
 		    struct hg_counters *ret_total)
 {
-	_cleanup_free_ struct record_named *list = NULL;
-	_cleanup_free_ struct device_counters *counters = NULL;
-	struct hg_counters total;
-	size_t n;
-	int r;
-
-	r = records_list(a->records, &list, &n);
-	if (r == 0)
-		r = dataplane_counters(a->dp, 0, &total);
-	if (r < 0)
-		return r;
-	counters = calloc(n + 1, sizeof(*counters));
-	if (!counters)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const uint64_t *base = (const uint64_t *)&list[i].record.base;
-		uint64_t *own = (uint64_t *)&counters[i].counters;
-
-		memcpy(counters[i].device, list[i].device, sizeof(counters[i].device));
-		counters[i].ifindex = list[i].record.ifindex;
-		r = dataplane_counters(a->dp, list[i].record.slot, &counters[i].counters);
-		if (r < 0)
-			return r;
-		for (size_t w = 0; w < COUNTER_WORDS; w++) {
-			((uint64_t *)&total)[w] += own[w];
-			own[w] -= base[w];
-		}
-	}
-	*ret = TAKE(counters);
-	*ret_n = n;
-	*ret_total = total;
-	return 0;
+	return counters_read(a->dp, a->records, ret, ret_n, ret_total);
 }
 
 int attach_detach_all(const char *pin_dir, struct netlink *netlink)

@@ -15,7 +15,9 @@
  *          dataplane_error(); call attach_undo(). A device that does not exist is no
  *          error: it is attached when attach_follow() sees it.
  */
+#include "kernel/counters.h"
 #include "kernel/hook.h"
+#include "kernel/neighbour.h"
 #include "kernel/sync.h"
 
 struct attach;
@@ -24,7 +26,8 @@ struct attach_want {
 	const char *device;
 	uint32_t id; /* in the image */
 	enum hook hook;
-	bool is_host;
+	uint32_t role;  /* HG_ROLE_* */
+	bool is_routed; /* its VPC is */
 };
 
 enum attach_state { ATTACH_ABSENT, ATTACH_ATTACHED, ATTACH_FAILED };
@@ -33,10 +36,11 @@ struct attached {
 	char device[16];
 	uint32_t id;
 	enum hook hook;
-	bool is_host;
+	uint32_t role; /* HG_ROLE_* */
+	bool is_routed;
 	enum attach_state state;
-	uint32_t slot;    /* of hg_stats; 0 before the device was first seen */
-	bool is_xdp;      /* ingress */
+	uint32_t slot; /* of hg_stats; 0 before the device was first seen */
+	bool is_xdp; /* ingress; what it leaves untouched meets TC at a gateway's door */
 	struct link link; /* ifindex 0 while absent */
 	const char *why;  /* of the hook */
 	char error[200];
@@ -44,7 +48,7 @@ struct attached {
 };
 
 int attach_new(struct dataplane *dp, const char *pin_dir, struct netlink *netlink,
-	       struct attach **ret);
+	       struct neighbours *neighbours, struct attach **ret);
 void attach_free(struct attach *a); /* NULL is fine */
 static inline void attach_freep(struct attach **a)
 {
@@ -65,13 +69,7 @@ void attach_follow(struct attach *a, attach_changed_fn *changed, void *arg);
 const struct attached *attach_list(const struct attach *a, size_t *ret_n);
 const char *attach_state_name(enum attach_state state);
 
-/* Every device that ever had a slot, in order of name: its counters since it got it. */
-struct device_counters {
-	char device[16];
-	uint32_t ifindex; /* 0: not attached */
-	struct hg_counters counters;
-};
-/* Heap. 'ret_total' is of the data plane as a whole, unknown devices included. */
+/* See counters.h. */
 int attach_counters(struct attach *a, struct device_counters **ret, size_t *ret_n,
 		    struct hg_counters *ret_total);
 

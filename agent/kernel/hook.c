@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "kernel/record.h"
 
 /* Devices whose frames come from a local stack or through another device. Their segments
  * are up to 64 KiB and their checksums partial, which XDP would have to undo. */
@@ -59,6 +60,15 @@ struct hook_choice hook_choose(enum hook wanted, const struct link *link)
 	return (struct hook_choice){
 		true, true, true, "packets come from a wire and the driver has native XDP"
 	};
+}
+
+uint32_t hook_doors(uint32_t role, bool is_routed, bool is_xdp)
+{
+	bool is_port = role == HG_ROLE_PORT, is_host = role == HG_ROLE_HOST;
+	bool is_gateway = is_port ? is_routed : !is_host;
+
+	return (is_xdp ? RECORD_XDP : 0U) | (!is_xdp || is_gateway ? RECORD_IN : 0U) |
+	       (is_host || is_port ? RECORD_OUT : 0U);
 }
 
 const char *hook_name(enum hook hook)

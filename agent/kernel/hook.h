@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* hook: XDP or TC at a device's ingress, and why; egress is always TC.
+/* hook: XDP or TC at a device's ingress, and why; and the doors that its role wants.
  *
  *   wanted   device                      ingress
  *   xdp      any                         XDP native, or it fails
@@ -9,7 +9,14 @@
  *   auto     veth, tap, bridge, VLAN ... TC: large segments and partial checksums stay whole
  *   auto     a wire                      XDP native, or TC where the driver has none
  *
- * Shape    Pure: a link's kind and type in, a decision out.
+ *   role                        ingress                  egress
+ *   host, port                  XDP or TC                TC
+ *   port of a routed VPC        TC, or XDP and then TC   TC
+ *   subnet, uplink              TC, or XDP and then TC   none
+ *
+ * A gateway's XDP program leaves to TC what it cannot finish.
+ *
+ * Shape    Pure: a link's kind and type, or a role, in, a decision out.
  * Owner    'why' is a constant.
  * Errors   is_possible false: no program of ours can read this device's frames.
  */
@@ -26,4 +33,6 @@ struct hook_choice {
 };
 
 struct hook_choice hook_choose(enum hook wanted, const struct link *link);
+/* RECORD_XDP, RECORD_IN, RECORD_OUT. 'role' is HG_ROLE_*. */
+uint32_t hook_doors(uint32_t role, bool is_routed, bool is_xdp);
 const char *hook_name(enum hook hook); /* "auto" */

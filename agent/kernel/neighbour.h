@@ -1,16 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* neighbour: the agent's part of hg_hops.
+/* neighbour: who is behind the devices of the rule set, found before packets ask for them.
  *
- * Shape    include/hg/hop.h draws it. A port's instance has an entry of address zero.
- * Owner    The map outlives us; entries are made here, and nowhere else.
- * Errors   neighbour_port(): 0 when the set is full: the port's instance cannot be reached.
+ *   neighbours_want()      what the rule set declares, and next hops
+ *   neighbours_follow()    after the snapshot of links, or the devices, have changed
+ *   neighbours_hear()      the kernel has said something
+ *   neighbours_tick()      once a second
+ *
+ * Shape    hop.h keeps the lines of hg_hops; here are the devices, and the kernel. What is
+ *          wanted is marked in the kernel's tables by NETLINK_PROTOCOL and is removed there
+ *          when it is wanted no more.
+ * Owner    neighbours_new()/neighbours_free(). The map and the kernel's tables outlive us.
+ * Errors   neighbours_port(): 0: no room, the instance cannot be reached for now. What the
+ *          kernel refuses is tried again every second.
  */
 #include "kernel/dataplane.h"
+#include "kernel/hop.h"
 #include "kernel/netlink.h"
 
-/* The index of the entry of the instance behind 'link', made or brought up to date. 'mac' of
- * the instance as far as it can be known; the packet path knows better. */
-uint32_t neighbour_port(struct dataplane *dp, const struct link *link,
-			const uint8_t mac[6]);
+struct neighbours;
+struct attached;
+
+struct neighbour_want {
+	char device[16];
+	struct addr addr;
+};
+
+int neighbours_new(struct dataplane *dp, struct netlink *netlink,
+		   struct neighbours **ret);
+void neighbours_free(struct neighbours *n); /* NULL is fine */
+static inline void neighbours_freep(struct neighbours **n)
+{
+	neighbours_free(*n);
+}
+
+/* The line of the instance behind 'link', made or brought up to date. */
+uint32_t neighbours_port(struct neighbours *n, const struct link *link);
+/* From the next neighbours_follow() on. 'wants' (heap, may be NULL) is taken over. */
+void neighbours_want(struct neighbours *n, struct neighbour_want *wants, size_t n_wants);
+/* 'devices' are those of the rules in force. */
+void neighbours_follow(struct neighbours *n, const struct attached *devices,
+		       size_t n_devices);
+void neighbours_hear(struct neighbours *n);
+void neighbours_tick(struct neighbours *n);
+
+/* What agents have asked the kernel for at a device. */
+void neighbours_forget(struct netlink *netlink, uint32_t ifindex);

@@ -115,6 +115,27 @@ void live_clear(struct image *image, uint32_t ifindex)
 		__atomic_store_n(&d->ifindex, 0, __ATOMIC_RELEASE);
 }
 
+void live_next_hop(struct image *image, uint32_t device, unsigned family,
+		   const struct addr *next_hop)
+{
+	struct hg_table gateways = image_header(image)->gateways;
+	struct hg_addr to = {};
+
+	if (next_hop->family)
+		memcpy(&to, next_hop->bytes, sizeof(to));
+	for (uint32_t id = 1; id < gateways.n; id++) {
+		struct hg_gateway *g = (struct hg_gateway *)image_record(
+			image, gateways, id, sizeof(struct hg_gateway));
+
+		if (!g || g->device != device)
+			continue;
+		if (family == HG_FAMILY_4 && g->flags & HG_GATEWAY_KERNEL4)
+			g->next_hop4 = to.w[0];
+		if (family == HG_FAMILY_6 && g->flags & HG_GATEWAY_KERNEL6)
+			g->next_hop6 = to;
+	}
+}
+
 /* ---- hits ---- */
 
 /* A rule is the same one when object, direction and number are. */

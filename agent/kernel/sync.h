@@ -33,6 +33,10 @@ void dataplane_commit(struct dataplane *dp);
  * packet which finds the port finds the device whole. -ENOSPC: no room in the port's set. */
 int live_set(struct image *image, const struct live *live);
 void live_clear(struct image *image, uint32_t ifindex);
+/* What gateways at 'device' take for the next hop of a family when none is written. Into a
+ * staged image only: a packet could read half of it. 'next_hop' of family 0: none. */
+void live_next_hop(struct image *image, uint32_t device, unsigned family,
+		   const struct addr *next_hop);
 
 /* Called after a map has grown and other programs must take over: puts dataplane_fd()'s
  * programs wherever older ones are attached. Called again when it fails, with the older

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "kernel/hook.h"
+#include "kernel/record.h"
 #include "tests/lib/tap.h"
 
 static const struct {
@@ -39,8 +40,33 @@ static const struct {
 	  false, false },
 };
 
+static const struct {
+	const char *says;
+	uint32_t role;
+	bool is_routed, is_xdp;
+	uint32_t doors;
+} doors[] = {
+	{ "a host has an in door and an out door", HG_ROLE_HOST, false, false,
+	  RECORD_IN | RECORD_OUT },
+	{ "by XDP its in door is one", HG_ROLE_HOST, true, true,
+	  RECORD_XDP | RECORD_OUT },
+	{ "a port of a VPC that is not routed has the same", HG_ROLE_PORT, false, true,
+	  RECORD_XDP | RECORD_OUT },
+	{ "in a routed one there is a TC door behind XDP", HG_ROLE_PORT, true, true,
+	  RECORD_XDP | RECORD_IN | RECORD_OUT },
+	{ "and without XDP it stands alone", HG_ROLE_PORT, true, false,
+	  RECORD_IN | RECORD_OUT },
+	{ "a subnet's device has no out door", HG_ROLE_SUBNET, false, false, RECORD_IN },
+	{ "and both in doors by XDP", HG_ROLE_SUBNET, false, true,
+	  RECORD_XDP | RECORD_IN },
+	{ "so has an uplink", HG_ROLE_UPLINK, false, true, RECORD_XDP | RECORD_IN },
+};
+
 int main(void)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(doors); i++)
+		is(hook_doors(doors[i].role, doors[i].is_routed, doors[i].is_xdp),
+		   doors[i].doors, "%s", doors[i].says);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct link link = { .arp_type = cases[i].arp_type };
 		struct hook_choice c;
