@@ -18,6 +18,9 @@
  * sum of all that was summed is the complement of what the field held. A reset keeps its header where the
  * old one was, so the device finishes just it.
  *
+ * Or the driver has summed the whole packet. What is stored makes no difference to that sum where a checksum is among
+ * it; elsewhere BPF_F_RECOMPUTE_CSUM makes it follow.
+ *
  * REPLY_FIN is for one segment of a connection: its receiver acknowledges it, and to answer that with another would never end.
  */
 #include "clock.h"
@@ -365,7 +368,8 @@ static __always_inline int reply_segment(struct frame *f, const struct pkt *pkt)
 	if (is6) {
 		struct ipv6hdr h = reply_ipv6(&t, sizeof(out));
 
-		return !frame_store(f, pkt->l3, &h, sizeof(h));
+		return !bpf_skb_store_bytes(f->ctx, pkt->l3, &h, sizeof(h),
+					    BPF_F_RECOMPUTE_CSUM);
 	}
 	return !reply_store_ipv4(f, pkt, &t);
 }
@@ -392,7 +396,8 @@ static __always_inline int reply_echo_l3(struct frame *f, const struct pkt *pkt,
 			struct hg_addr saddr, daddr;
 		} out = { .hop_limit = REPLY_TTL, .saddr = t->daddr, .daddr = t->saddr };
 
-		return frame_store(f, pkt->l3 + REWRITE_TAIL6 + 3, &out.hop_limit, 33);
+		return bpf_skb_store_bytes(f->ctx, pkt->l3 + REWRITE_TAIL6 + 3,
+					   &out.hop_limit, 33, BPF_F_RECOMPUTE_CSUM);
 	}
 }
 

@@ -8,8 +8,8 @@
  * Out      The frame, its checksums right if they were. At a TC door f->data is not valid any more;
  *          offsets are.
  * Result   0 or -HG_DROP_INTERNAL: only part of it is done, the frame must be dropped.
- * Cost     XDP: no helper. TC: one when only the hop limit changes; 2 for addresses (IPv6: 3), and one
- *          more for ports; options or extension headers cost one more.
+ * Cost     XDP: no helper. TC: one when only the hop limit changes; 2 for addresses, and one more for ports; 2
+ *          more for ports of IPv6 or behind IPv4 options.
  * Source   RFC 791, RFC 768, RFC 8200 section 8.1; linux/net/core/filter.c for what the helpers do to
  *          a checksum that is not there yet.
  *
@@ -21,7 +21,7 @@
 #include "csum.h"
 #include "parse.h"
 
-/* What lies behind the first words of either header; ports follow where there are no options. */
+/* What lies behind the first words of either header; in IPv4 ports follow where there are no options. */
 struct rewrite_tail4 {
 	__u8 ttl, protocol;
 	__be16 check;
@@ -34,9 +34,8 @@ struct rewrite_tail6 {
 	__be16 payload_len;
 	__u8 nexthdr, hop_limit;
 	struct hg_addr saddr, daddr;
-	__be16 sport, dport;
 };
-HG_SIZE(struct rewrite_tail6, 40);
+HG_SIZE(struct rewrite_tail6, 36);
 
 #define REWRITE_TAIL4 8U
 #define REWRITE_TAIL6 4U
@@ -162,16 +161,11 @@ static __always_inline int rewrite_check_skb(struct frame *f, const struct pkt *
 					     const struct rewrite *w)
 {
 	__u64 flags = w->may_lack ? BPF_F_MARK_MANGLED_0 : 0;
-	__u32 at = pkt->l4 + w->check, ends = csum_fold32(w->ends);
+	__u32 at = pkt->l4 + w->check;
 
-	if (w->has_ends) {
-		if (bpf_l4_csum_replace(f->ctx, at, 0, ends, flags | BPF_F_PSEUDO_HDR))
-			return -HG_DROP_INTERNAL;
-		/* The helper takes it that the IP header's own checksum has made up for the addresses. IPv6
-		 * has none; what it took from the sum of the whole packet is given back. */
-		if (pkt->tuple.family == HG_FAMILY_6)
-			bpf_csum_update(f->ctx, ends);
-	}
+	if (w->has_ends && bpf_l4_csum_replace(f->ctx, at, 0, csum_fold32(w->ends),
+					       flags | BPF_F_PSEUDO_HDR))
+		return -HG_DROP_INTERNAL;
 	if ((w->has_ports || w->has_id) &&
 	    bpf_l4_csum_replace(f->ctx, at, 0, csum_fold32(w->ports), flags))
 		return -HG_DROP_INTERNAL;
@@ -247,10 +241,11 @@ static __always_inline int rewrite_ipv4(struct frame *f, const struct pkt *pkt)
 		       : 0;
 }
 
+/* No checksum of its own makes up for what changes in this header, so a sum of the whole packet must follow; but not
+ * the ports', for which layer 4 does. */
 static __always_inline int rewrite_ipv6(struct frame *f, const struct pkt *pkt)
 {
-	struct rewrite_tail6 *in =
-		frame_at(f, pkt->l3 + REWRITE_TAIL6, sizeof(*in) - REWRITE_PORTS);
+	struct rewrite_tail6 *in = frame_at(f, pkt->l3 + REWRITE_TAIL6, sizeof(*in));
 	struct rewrite_tail6 out = {};
 	struct rewrite w = {};
 	__u32 size = REWRITE_TTL;
@@ -265,9 +260,7 @@ static __always_inline int rewrite_ipv6(struct frame *f, const struct pkt *pkt)
 		rewrite_plan(&pkt->tuple, &pkt->to, rewrite_room(pkt), &w);
 		out.saddr = pkt->to.saddr;
 		out.daddr = pkt->to.daddr;
-		out.sport = pkt->to.sport;
-		out.dport = pkt->to.dport;
-		size = sizeof(out) - REWRITE_PORTS;
+		size = sizeof(out);
 	}
 	if (f->is_xdp) {
 		in->hop_limit = out.hop_limit;
@@ -277,12 +270,11 @@ static __always_inline int rewrite_ipv6(struct frame *f, const struct pkt *pkt)
 		in->daddr = out.daddr;
 		return rewrite_l4_xdp(f, pkt, &w);
 	}
-	if (w.has_ports && pkt->l4 - pkt->l3 == sizeof(struct ipv6hdr))
-		size = sizeof(out);
-	r = rewrite_l4_skb(f, pkt, &w, w.has_ports && size != sizeof(out));
+	r = rewrite_l4_skb(f, pkt, &w, w.has_ports);
 	if (r)
 		return r;
-	return bpf_skb_store_bytes(f->ctx, pkt->l3 + REWRITE_TAIL6, &out, size, 0)
+	return bpf_skb_store_bytes(f->ctx, pkt->l3 + REWRITE_TAIL6, &out, size,
+				   BPF_F_RECOMPUTE_CSUM)
 		       ? -HG_DROP_INTERNAL
 		       : 0;
 }

@@ -27,6 +27,7 @@ enum {
 };
 
 enum {
+	BPF_F_RECOMPUTE_CSUM = 1 << 0,
 	BPF_F_PSEUDO_HDR = 1 << 4,
 	BPF_F_MARK_MANGLED_0 = 1 << 5,
 };
@@ -132,11 +133,4 @@ static inline long bpf_l4_csum_replace(void *ctx, uint32_t off, uint64_t from,
 		check = 0xffff;
 	memcpy(f->data + off, &check, sizeof(check));
 	return 0;
-}
-
-static inline long bpf_csum_update(void *ctx, uint32_t sum)
-{
-	(void)ctx;
-	(void)sum;
-	return -1; /* no driver has summed this frame */
 }

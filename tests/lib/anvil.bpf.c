@@ -144,5 +144,6 @@ int reply_tc(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	pkt->now = a->now;
 	a->result = reply_frame(&f, pkt, &a->source);
+	a->csum = bpf_csum_update(skb, 0);
 	return a->result ? back(skb) : TC_ACT_SHOT;
 }
