@@ -87,3 +87,45 @@ const char *devices_name(const struct devices *d, uint32_t device)
 {
 	return device && device <= d->n ? d->list[device - 1].name : NULL;
 }
+
+#define FIND(list, n, name) model_find((list), (n), sizeof(*(list)), (name))
+
+const char *image_device_name(const struct image *image, const struct model *m,
+			      uint32_t device)
+{
+	const struct hg_device *d =
+		image_record(image, image_header(image)->devices, device, sizeof(*d));
+	const char *name = d ? image_object_name(image, d->object) : "";
+	const struct interface *interface;
+	const struct subnet *subnet;
+	const struct gateway *gateway;
+
+	switch (d ? image_object_kind(image, d->object) : HG_OBJECT_NONE) {
+	case HG_OBJECT_INTERFACE:
+		interface = FIND(m->interfaces, m->n_interfaces, name);
+		return interface ? interface->device : NULL;
+	case HG_OBJECT_SUBNET:
+		subnet = FIND(m->subnets, m->n_subnets, name);
+		return subnet ? subnet->device : NULL;
+	case HG_OBJECT_INTERNET_GATEWAY:
+		gateway = FIND(m->internet_gateways, m->n_internet_gateways, name);
+		return gateway ? gateway->device : NULL;
+	case HG_OBJECT_EGRESS_ONLY_GATEWAY:
+		gateway = FIND(m->egress_only_gateways, m->n_egress_only_gateways, name);
+		return gateway ? gateway->device : NULL;
+	default:
+		return NULL;
+	}
+}
+
+uint32_t image_device_find(const struct image *image, const struct model *m,
+			   const char *name)
+{
+	for (uint32_t id = 1; id < image_header(image)->devices.n; id++) {
+		const char *device = image_device_name(image, m, id);
+
+		if (device && strcmp(device, name) == 0)
+			return id;
+	}
+	return 0;
+}

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/model.h"
+#include "compile/image.h"
 
 struct device {
 	const char *name;
@@ -33,3 +33,9 @@ int devices_list(const struct model *m, struct devices *ret);
 void devices_done(struct devices *d);
 uint32_t devices_find(const struct devices *d, const char *name);   /* id, 0 none */
 const char *devices_name(const struct devices *d, uint32_t device); /* NULL: none */
+
+/* The same for a few devices of the image that 'm' was compiled to, without a list. */
+const char *image_device_name(const struct image *image, const struct model *m,
+			      uint32_t device);
+uint32_t image_device_find(const struct image *image, const struct model *m,
+			   const char *name);

@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Which device would meet a packet, and what its trace says.
- *
- * The image already knows whose an address is: the class of an address, found in the trie
- * of its VPC, names the interface, and the interface its device. So a question costs two
- * look-ups a VPC however many interfaces there are, and addresses that only the kernel
- * knows (of local interfaces that declare none) are found like any other. The model is
- * asked for what the packet path has no use for: device names and lists of groups.
- *
- * tests/unit/compile/explain.c holds the doors and the answers; the look-ups are held by
- * the witness tests, which explain what the loaded program judged.
+/* What a trace says, in the words of the rule set. The image has names and numbers; the model
+ * is asked for what the packet path has no use for: device names, destinations of routes, lists
+ * of groups. tests/unit/compile/explain.c holds the answers; the witness tests explain what
+ * the loaded program judged.
  */
 #include "compile/explain.h"
 
 #include <errno.h>
-#include <hg/trie.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "compile/address.h"
+#include "compile/build.h"
+#include "compile/device.h"
+#include "compile/entry.h"
 #include "compile/frame.h"
 #include "config/json.h"
 
@@ -44,188 +41,7 @@ const char *stage_name(uint32_t stage)
 	return stage < ARRAY_SIZE(names) ? names[stage] : NULL;
 }
 
-static int interface_compare(const void *name, const void *interface)
-{
-	return strcmp(name, ((const struct interface *)interface)->name);
-}
-
-static const struct interface *model_interface(const struct model *m, const char *name)
-{
-	if (!name || m->n_interfaces == 0)
-		return NULL;
-	return bsearch(name, m->interfaces, m->n_interfaces, sizeof(*m->interfaces),
-		       interface_compare);
-}
-
-/* ---- whose an address is ---- */
-
-static const struct hg_line *line_at(const struct image *image, uint64_t line)
-{
-	return line < image->n_lines ? image->lines + line : NULL;
-}
-
-static uint32_t word_at(const struct image *image, uint64_t line, uint64_t word)
-{
-	const struct hg_line *l = line_at(image, line + word / 16);
-
-	return l ? l->w[word % 16] : 0;
-}
-
-static uint32_t class4_find(const struct image *image, uint32_t trie, const uint8_t *a)
-{
-	uint64_t blocks = (uint64_t)trie + HG_TRIE4_ROOT;
-	uint32_t slot = word_at(image, trie, a[0] << 8 | a[1]);
-
-	for (int i = 2; i < 4 && slot & HG_TRIE_BLOCK; i++)
-		slot = word_at(image,
-			       blocks +
-				       (uint64_t)(slot & ~HG_TRIE_BLOCK) * HG_TRIE4_BLOCK,
-			       a[i]);
-	return slot;
-}
-
-/* The entry of 'a' cut to 'len' bits, or NULL. */
-static const struct hg_prefix6 *prefix6_find(const struct image *image,
-					     const struct hg_trie6 *trie,
-					     const struct addr *a, uint32_t len)
-{
-	struct cidr c = { .addr = *a, .len = len };
-	struct hg_addr key;
-	uint32_t bucket;
-
-	cidr_mask(&c);
-	memcpy(&key, c.addr.bytes, sizeof(key));
-	bucket = hg_hash6(key.w, len) & (trie->n_buckets - 1);
-	for (uint32_t i = 0; i < HG_TRIE6_PROBES; i++) {
-		uint32_t at = (bucket + i) & (trie->n_buckets - 1);
-		const void *line = line_at(image, (uint64_t)trie->buckets + at);
-		const struct hg_prefix6 *p = line;
-
-		for (int k = 0; p && k < 2; k++)
-			if (p[k].len == len && memcmp(&p[k].addr, &key, sizeof(key)) == 0)
-				return &p[k];
-	}
-	return NULL;
-}
-
-static uint32_t class6_find(const struct image *image, uint32_t line,
-			    const struct addr *a)
-{
-	const struct hg_trie6 *trie = (const void *)line_at(image, line);
-	uint32_t low = 0, high, class;
-
-	if (!trie || !line_at(image, (uint64_t)line + 2))
-		return 0;
-	class = trie->none;
-	high = trie->n_lengths;
-	if (high > HG_TRIE6_LENGTHS || trie->n_buckets == 0)
-		return class;
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-		const struct hg_prefix6 *p =
-			prefix6_find(image, trie, a, trie->lengths[middle]);
-
-		if (p) {
-			class = p->class;
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return class;
-}
-
-/* Interface id that owns 'a' in VPC 'vpc', 0 none. */
-static uint32_t owner_find(const struct image *image, uint32_t vpc, const struct addr *a)
-{
-	const struct hg_vpc *v =
-		image_record(image, image_header(image)->vpcs, vpc, sizeof(*v));
-	const struct hg_class *c;
-	uint32_t class;
-
-	if (!v)
-		return 0;
-	class = a->family == 6 ? class6_find(image, v->trie6, a)
-			       : class4_find(image, v->trie4, a->bytes);
-	c = image_record(image, v->classes, class, sizeof(*c));
-	return c ? c->interface : 0;
-}
-
-static const struct hg_interface *interface_at(const struct image *image, uint32_t id)
-{
-	return id ? image_record(image, image_header(image)->interfaces, id,
-				 sizeof(struct hg_interface))
-		  : NULL;
-}
-
-static const struct hg_device *device_at(const struct image *image, uint32_t id)
-{
-	return id ? image_record(image, image_header(image)->devices, id,
-				 sizeof(struct hg_device))
-		  : NULL;
-}
-
-/* ---- the door ---- */
-
-/* The device of role 'role' whose interface owns 'a' in some VPC; 0: none, or it hangs on
- * no device. The first VPC wins: --in says which, where address plans overlap. */
-static uint32_t device_of(const struct image *image, const struct addr *a, uint32_t role)
-{
-	uint32_t n = image_header(image)->vpcs.n;
-
-	for (uint32_t vpc = 1; vpc < n; vpc++) {
-		const struct hg_interface *i =
-			interface_at(image, owner_find(image, vpc, a));
-		const struct hg_device *d = i ? device_at(image, i->device) : NULL;
-
-		if (d && d->role == role)
-			return i->device;
-	}
-	return 0;
-}
-
-static uint32_t device_named(const struct model *m, const char *name)
-{
-	uint32_t id = 0;
-
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		if (!m->interfaces[i].device)
-			continue;
-		id++;
-		if (strcmp(m->interfaces[i].device, name) == 0)
-			return id;
-	}
-	return 0;
-}
-
-static uint32_t door_find(const struct question *q, const struct image *image,
-			  uint32_t *ret_door)
-{
-	const struct {
-		const struct addr *end;
-		uint32_t role, door;
-	} doors[] = {
-		{ &q->from, HG_ROLE_PORT, HG_DOOR_IN },
-		{ &q->to, HG_ROLE_PORT, HG_DOOR_OUT },
-		{ &q->to, HG_ROLE_HOST, HG_DOOR_IN },
-		{ &q->from, HG_ROLE_HOST, HG_DOOR_OUT },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
-		uint32_t device = device_of(image, doors[i].end, doors[i].role);
-
-		if (device) {
-			*ret_door = doors[i].door;
-			return device;
-		}
-	}
-	return 0;
-}
-
-static void complain(struct diag *diag, const char *pointer, const char *text)
-{
-	diag_add(diag, DIAG_ERROR, "", 0, 0, pointer, "%s", text);
-}
+/* ---- the question ---- */
 
 /* The MACs of both ends as the device would see them; made up where they are not known. */
 static struct frame_ends door_ends(const struct hg_device *d, uint32_t door)
@@ -247,94 +63,162 @@ int explain_frame(const struct question *q, const struct image *image,
 		  uint8_t frame[static EXPLAIN_FRAME], size_t *ret_size,
 		  uint32_t *ret_device, uint32_t *ret_door)
 {
-	uint32_t device, door = HG_DOOR_IN;
-	const struct hg_device *d;
 	struct frame_ends ends;
-	char from[ADDR_TEXT], to[ADDR_TEXT];
+	struct entry entry;
+	int r;
 
 	if (q->from.family != q->to.family) {
-		complain(diag, "/to", "one address is IPv4 and the other IPv6");
+		diag_add(diag, DIAG_ERROR, "", 0, 0, "/to",
+			 "one address is IPv4 and the other IPv6");
 		return -EINVAL;
 	}
-	if (q->in) {
-		device = device_named(m, q->in);
-		if (!device) {
-			diag_add(diag, DIAG_ERROR, "", 0, 0, "/in",
-				 "no interface of the rule set has the device %s", q->in);
-			return -EINVAL;
-		}
-	} else {
-		device = door_find(q, image, &door);
-	}
-	d = device_at(image, device);
-	if (!d) {
-		diag_add(
-			diag, DIAG_ERROR, "", 0, 0, "",
-			"neither %s nor %s is an address of an interface with a device, "
-			"so "
-			"this machine would not meet the packet; name the device that it "
-			"comes in by",
-			addr_print(&q->from, from), addr_print(&q->to, to));
-		return -EINVAL;
-	}
-	ends = door_ends(d, door);
+	r = entry_find(q, image, m, diag, &entry);
+	if (r < 0)
+		return r;
+	ends = door_ends(image_device(image, entry.device), entry.door);
 	*ret_size = frame_write(q, &ends, frame);
-	*ret_device = device;
-	*ret_door = door;
+	*ret_device = entry.device;
+	*ret_door = entry.door;
 	return 0;
+}
+
+/* An address of a trace. */
+static struct addr addr_of(const struct hg_addr *a, uint8_t family)
+{
+	struct addr addr = { .family = family };
+
+	memcpy(addr.bytes, a->w, family == 4 ? 4 : 16);
+	return addr;
+}
+
+/* A type of ICMPv6 in ICMP: only echo crosses. */
+static int type_of_other(int type)
+{
+	return type == 129 ? 0 : type < 0 || type == 128 ? 8 : type;
+}
+
+struct question explain_return(const struct question *q, const struct hg_trace *trace,
+			       const struct image *image, const struct model *m)
+{
+	const struct hg_tuple *to = &trace->to;
+	bool has_ports = q->protocol == IPPROTO_TCP || q->protocol == IPPROTO_UDP;
+	struct question out = *q, back;
+
+	if (to->family) {
+		out.from = addr_of(&to->saddr, to->family);
+		out.to = addr_of(&to->daddr, to->family);
+		out.protocol = to->protocol;
+		if (to->family != q->from.family && q->protocol == IPPROTO_ICMPV6)
+			out.icmp_type = type_of_other(q->icmp_type);
+		if (has_ports) {
+			out.from_port = ntohs(to->sport);
+			out.to_port = ntohs(to->dport);
+		} else if (question_asks(&out)) {
+			out.icmp_id = ntohs(to->sport);
+		}
+	}
+	back = question_reverse(&out);
+	back.in = image_device_name(image, m, trace->out);
+	return back;
 }
 
 /* ---- the answer ---- */
 
-/* The interface whose groups were asked: the door's own on its side, else the owner of the
- * address. 'direction' HG_EGRESS is the sender. NULL: none is declared. */
-static const struct interface *end_find(const struct question *q,
-					const struct hg_trace *trace,
-					const struct image *image, const struct model *m,
-					uint32_t direction)
-{
-	const struct hg_device *d = device_at(image, trace->device);
-	bool is_sender = direction == HG_EGRESS, door_is_sender;
-	const struct hg_interface *i;
-	uint32_t id;
+/* The groups that a step asked: those of an interface or of a NAT instance. */
+struct asked {
+	const int *groups;
+	size_t n;
+};
 
-	if (!d)
-		return NULL;
-	door_is_sender = (d->role == HG_ROLE_PORT) == (trace->door == HG_DOOR_IN);
-	if (is_sender == door_is_sender)
-		id = d->interface;
-	else
-		id = owner_find(image, d->vpc, is_sender ? &q->from : &q->to);
-	i = interface_at(image, id);
-	return i ? model_interface(m, image_object_name(image, i->object)) : NULL;
+static struct asked step_asked(const struct hg_step *s, const struct image *image,
+			       const struct model *m)
+{
+	const char *name = image_object_name(image, s->object);
+	const struct interface *f;
+	const struct nat_gateway *g;
+
+	switch (image_object_kind(image, s->object)) {
+	case HG_OBJECT_INTERFACE:
+		f = model_find(m->interfaces, m->n_interfaces, sizeof(*f), name);
+		return f ? (struct asked){ f->groups, f->n_groups } : (struct asked){ 0 };
+	case HG_OBJECT_NAT_GATEWAY:
+		g = model_find(m->nat_gateways, m->n_nat_gateways, sizeof(*g), name);
+		return g ? (struct asked){ g->groups, g->n_groups } : (struct asked){ 0 };
+	default:
+		return (struct asked){ 0 };
+	}
 }
 
-static struct json *groups_asked(const struct interface *interface, const struct model *m)
+static struct json *groups_asked(const struct asked *asked, const struct model *m)
 {
 	struct json *list = json_new_array();
 
-	for (size_t k = 0; interface && k < interface->n_groups; k++) {
+	for (size_t k = 0; k < asked->n; k++) {
 		char text[HG_MAX_NAME + sizeof("security_group/")];
 
 		snprintf(text, sizeof(text), "security_group/%s",
-			 m->groups[interface->groups[k]].name);
+			 m->groups[asked->groups[k]].name);
 		json_add(list, json_new_string(text));
 	}
 	return list;
 }
 
-static void set_object(struct json *step, const struct image *image, uint32_t object)
+static void set_object(struct json *step, const char *key, const struct image *image,
+		       uint32_t object)
 {
 	char text[HG_MAX_NAME + 32];
 
 	if (!object) {
-		json_set_null(step, "object");
+		json_set_null(step, key);
 		return;
 	}
 	snprintf(text, sizeof(text), "%s/%s",
 		 object_kind_name(image_object_kind(image, object)),
 		 image_object_name(image, object));
-	json_set_string(step, "object", text);
+	json_set_string(step, key, text);
+}
+
+const char *route_destination(const struct image *image, const struct model *m,
+			      const struct hg_rule *rule,
+			      char buf[static DESTINATION_TEXT])
+{
+	uint32_t local = rule->number & ~HG_RULE_LOCAL;
+	/* By number: implicit tables share a name. */
+	uint32_t i = rule->object - object_of_route_table(m, 0);
+	const struct route_table *t;
+	const struct route *route;
+
+	if (image_object_kind(image, rule->object) != HG_OBJECT_ROUTE_TABLE ||
+	    i >= m->n_route_tables)
+		return NULL;
+	t = &m->route_tables[i];
+	if (rule->number & HG_RULE_LOCAL)
+		return local < m->vpcs[t->vpc].n_cidrs
+			       ? cidr_print(&m->vpcs[t->vpc].cidrs[local], buf)
+			       : NULL;
+	if (rule->number >= t->n_routes)
+		return NULL;
+	route = &t->routes[rule->number];
+	if (route->prefix_list < 0)
+		return cidr_print(&route->to, buf);
+	snprintf(buf, DESTINATION_TEXT, "prefix_list/%s",
+		 m->prefix_lists[route->prefix_list].name);
+	return buf;
+}
+
+static void set_rule(struct json *step, const struct image *image, const struct model *m,
+		     const struct hg_rule *rule)
+{
+	char text[DESTINATION_TEXT];
+
+	if (!rule)
+		json_set_null(step, "rule");
+	else if (image_object_kind(image, rule->object) == HG_OBJECT_ROUTE_TABLE)
+		json_set_string(step, "rule", route_destination(image, m, rule, text));
+	else if (rule->number == HG_RULE_DEFAULT)
+		json_set_string(step, "rule", "*");
+	else
+		json_set_number(step, "rule", rule->number);
 }
 
 static const char *state_name(uint32_t state)
@@ -346,62 +230,125 @@ static const char *state_name(uint32_t state)
 	return state < ARRAY_SIZE(names) ? names[state] : NULL;
 }
 
-static struct json *answer_step(const struct question *q, const struct hg_trace *trace,
-				const struct image *image, const struct model *m,
+static bool is_group_step(const struct hg_step *s)
+{
+	return s->stage == HG_STAGE_sg_egress || s->stage == HG_STAGE_sg_ingress;
+}
+
+static struct json *answer_step(const struct image *image, const struct model *m,
 				const struct hg_step *s)
 {
 	struct json *step = json_new_object();
 	const struct hg_rule *rule = s->rule ? image_rule(image, s->rule) : NULL;
-	bool is_group = s->stage == HG_STAGE_sg_egress || s->stage == HG_STAGE_sg_ingress;
+	bool is_group = is_group_step(s);
+	struct asked asked = step_asked(s, image, m);
 
 	json_set_string(step, "stage", stage_name(s->stage));
-	if (is_group) /* 's->object' is the interface whose groups were asked */
-		set_object(step, image, rule ? rule->object : 0);
+	if (is_group) /* 's->object' is whose groups were asked */
+		set_object(step, "object", image, rule ? rule->object : 0);
 	else
-		set_object(step, image, s->object || !rule ? s->object : rule->object);
-	if (!rule)
-		json_set_null(step, "rule");
-	else if (rule->number == HG_RULE_DEFAULT)
-		json_set_string(step, "rule", "*");
-	else
-		json_set_number(step, "rule", rule->number);
+		set_object(step, "object", image,
+			   s->object || !rule ? s->object : rule->object);
+	set_rule(step, image, m, rule);
 	json_set_string(step, "result", s->allow ? "allow" : "deny");
 	if (is_group && !rule)
-		json_set(step, "objects",
-			 groups_asked(end_find(q, trace, image, m,
-					       s->stage == HG_STAGE_sg_egress
-						       ? HG_EGRESS
-						       : HG_INGRESS),
-				      m));
+		json_set(step, "objects", groups_asked(&asked, m));
 	if (s->stage == HG_STAGE_flow)
 		json_set_string(step, "state", state_name(s->state));
+	if (s->at)
+		set_object(step, "at", image, s->at);
 	return step;
 }
 
+/* One end of the packet as it goes out, where that differs from how it came. */
+static void set_end(struct json *rewrite, const char *key, const struct addr *came,
+		    uint16_t came_port, const struct addr *goes, uint16_t goes_port,
+		    bool has_ports)
+{
+	char addr[ADDR_TEXT], text[ADDR_TEXT + 9];
+
+	if (addr_compare(came, goes) == 0 && (!has_ports || came_port == goes_port)) {
+		json_set_null(rewrite, key);
+		return;
+	}
+	addr_print(goes, addr);
+	if (!has_ports)
+		snprintf(text, sizeof(text), "%s", addr);
+	else
+		snprintf(text, sizeof(text), goes->family == 6 ? "[%s]:%u" : "%s:%u",
+			 addr, goes_port);
+	json_set_string(rewrite, key, text);
+}
+
+static struct json *answer_rewrite(const struct question *q, const struct hg_trace *trace)
+{
+	bool has_ports = q->protocol == IPPROTO_TCP || q->protocol == IPPROTO_UDP;
+	const struct hg_tuple *to = &trace->to;
+	struct json *rewrite = json_new_object();
+	struct addr source = q->from, destination = q->to;
+	uint16_t sport = q->from_port ? q->from_port : FRAME_FROM_PORT,
+		 dport = q->to_port;
+
+	if (!trace->reason && to->family) {
+		source = addr_of(&to->saddr, to->family);
+		destination = addr_of(&to->daddr, to->family);
+		sport = ntohs(to->sport);
+		dport = ntohs(to->dport);
+	}
+	set_end(rewrite, "source", &q->from,
+		q->from_port ? q->from_port : FRAME_FROM_PORT, &source, sport, has_ports);
+	set_end(rewrite, "destination", &q->to, q->to_port, &destination, dport,
+		has_ports);
+	return rewrite;
+}
+
+/* A port's instance is who is spoken to, unless it only stands in the way of him. */
 static struct json *answer_hop(const struct question *q, const struct hg_trace *trace,
 			       const struct image *image, const struct model *m)
 {
-	const struct hg_device *d = device_at(image, trace->out);
-	const struct interface *i =
-		d ? model_interface(m, image_object_name(image, d->object)) : NULL;
+	const char *device = image_device_name(image, m, trace->out);
+	const struct hg_device *d = image_device(image, trace->out);
+	uint8_t family = trace->to.family ? trace->to.family : q->to.family;
+	struct addr via = addr_of(&trace->via, family);
 	char text[ADDR_TEXT];
 	struct json *hop;
 
-	if (trace->reason || !i)
+	if (trace->reason || !device)
 		return json_new_string(NULL);
+	if (addr_is_zero(&via) && d->role == HG_ROLE_PORT)
+		via = trace->to.family ? addr_of(&trace->to.daddr, family) : q->to;
 	hop = json_new_object();
-	json_set_string(hop, "device", i->device);
-	json_set_string(hop, "address", addr_print(&q->to, text));
+	json_set_string(hop, "device", device);
+	json_set_string(hop, "address",
+			addr_is_zero(&via) ? NULL : addr_print(&via, text));
 	return hop;
 }
 
-/* The words of the Reachability Analyzer; 'interface' is whose groups refused, or NULL. */
+/* Whether the packet came in from the internet. */
+static bool is_from_outside(const struct hg_trace *trace, const struct image *image)
+{
+	const struct hg_device *d = image_device(image, trace->device);
+
+	return d && d->role == HG_ROLE_UPLINK;
+}
+
+static const char *source_reason(const struct hg_trace *trace, const struct image *image)
+{
+	const struct hg_device *d = image_device(image, trace->device);
+
+	if (is_from_outside(trace, image))
+		return "GATEWAY_REJECTS_SPOOFED_TRAFFIC";
+	/* Elsewhere than at its own device it is another interface's address, claimed. */
+	if (d && d->role != HG_ROLE_SUBNET &&
+	    (d->role == HG_ROLE_PORT) == (trace->door == HG_DOOR_IN))
+		return "ENI_SOURCE_DEST_CHECK_RESTRICTION";
+	return "ENI_ADDRESS_RESTRICTION";
+}
+
+/* The words of the Reachability Analyzer. */
 static const char *aws_reason(uint32_t reason, const struct hg_trace *trace,
 			      const struct image *image, bool has_group_rules)
 {
-	const struct hg_device *d = device_at(image, trace->device);
-	bool speaks_here = d && (d->role == HG_ROLE_PORT) == (trace->door == HG_DOOR_IN);
-
 	switch (reason) {
 	case HG_DROP_NACL_EGRESS:
 	case HG_DROP_NACL_INGRESS:
@@ -409,15 +356,26 @@ static const char *aws_reason(uint32_t reason, const struct hg_trace *trace,
 	case HG_DROP_SG_EGRESS:
 	case HG_DROP_SG_INGRESS:
 		return has_group_rules ? "ENI_SG_RULES_MISMATCH" : "SG_HAS_NO_RULES";
-	case HG_DROP_SOURCE_CHECK: /* elsewhere it is another interface's address, claimed */
-		return speaks_here ? "ENI_SOURCE_DEST_CHECK_RESTRICTION"
-				   : "ENI_ADDRESS_RESTRICTION";
+	case HG_DROP_SOURCE_CHECK:
+		return source_reason(trace, image);
 	case HG_DROP_DEST_CHECK:
 		return "ENI_SOURCE_DEST_CHECK_RESTRICTION";
 	case HG_DROP_NO_ROUTE:
 		return "NO_ROUTE_TO_DESTINATION";
 	case HG_DROP_BLACKHOLE:
 		return "BAD_STATE_ROUTE";
+	case HG_DROP_NO_PUBLIC_ADDRESS:
+		return is_from_outside(trace, image)
+			       ? "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"
+			       : "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS";
+	case HG_DROP_NAT_UNSOLICITED:
+		return "NGW_REQUIRES_SOURCE_IN_VPC";
+	case HG_DROP_NAT_PROTOCOL:
+		return "PROTOCOL_RESTRICTION";
+	case HG_DROP_PRIVATE_DESTINATION:
+		return "CANNOT_ROUTE";
+	case HG_DROP_PEERING:
+		return "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR";
 	default:
 		return NULL;
 	}
@@ -429,21 +387,30 @@ const char *drop_aws_reason(uint32_t reason, const struct hg_trace *trace,
 	return aws_reason(reason, trace, image, true);
 }
 
-static bool has_group_rules(const struct interface *interface, const struct model *m,
-			    uint32_t direction)
+/* Whether those whose groups refused have a rule in that direction at all. */
+static bool has_group_rules(const struct hg_trace *trace, const struct image *image,
+			    const struct model *m)
 {
-	for (size_t k = 0; interface && k < interface->n_groups; k++)
-		if (m->groups[interface->groups[k]].n_rules[direction] > 0)
-			return true;
-	return !interface;
+	const struct hg_step *last = trace->n && trace->n <= HG_TRACE_STEPS
+					     ? &trace->step[trace->n - 1]
+					     : NULL;
+	struct asked asked;
+	size_t n = 0;
+
+	if (!last || !is_group_step(last))
+		return true;
+	asked = step_asked(last, image, m);
+	for (size_t k = 0; k < asked.n; k++)
+		n += m->groups[asked.groups[k]]
+			     .n_rules[last->stage == HG_STAGE_sg_egress ? HG_EGRESS
+									: HG_INGRESS];
+	return n || asked.n == 0;
 }
 
 struct json *explain_answer(const struct question *q, const struct hg_trace *trace,
 			    const struct image *image, const struct model *m)
 {
-	uint32_t direction = trace->reason == HG_DROP_SG_EGRESS ? HG_EGRESS : HG_INGRESS;
-	const struct interface *end = end_find(q, trace, image, m, direction);
-	struct json *answer = json_new_object(), *steps, *rewrite;
+	struct json *answer = json_new_object(), *steps;
 
 	if (!answer)
 		return NULL;
@@ -451,13 +418,11 @@ struct json *explain_answer(const struct question *q, const struct hg_trace *tra
 	json_set_string(answer, "reason", drop_name(trace->reason));
 	json_set_string(answer, "aws_reason",
 			aws_reason(trace->reason, trace, image,
-				   has_group_rules(end, m, direction)));
+				   has_group_rules(trace, image, m)));
 	steps = json_set(answer, "steps", json_new_array());
 	for (uint32_t k = 0; k < trace->n && k < HG_TRACE_STEPS; k++)
-		json_add(steps, answer_step(q, trace, image, m, &trace->step[k]));
-	rewrite = json_set(answer, "rewrite", json_new_object());
-	json_set_null(rewrite, "source");
-	json_set_null(rewrite, "destination");
+		json_add(steps, answer_step(image, m, &trace->step[k]));
+	json_set(answer, "rewrite", answer_rewrite(q, trace));
 	json_set(answer, "next_hop", answer_hop(q, trace, image, m));
 	json_set_null(answer, "target");
 	json_set_bool(answer, "tracked", trace->tracked);

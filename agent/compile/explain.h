@@ -22,19 +22,31 @@ struct question {
 	uint16_t from_port, to_port; /* from_port 0: an ephemeral one (40000) */
 	int protocol;                /* 0 .. 255 */
 	int icmp_type, icmp_code;
+	uint16_t icmp_id;  /* of an echo, 0: one of ours */
 	uint8_t tcp_flags; /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 */
 	const char *in;    /* device name, NULL: where such a packet would come in */
 };
 
 #define EXPLAIN_FRAME 128
 
-/* Picks door and device: the port whose interface owns 'from' (in), else the port or host
- * device whose interface owns 'to' (out for ports, in for hosts), else the host device that
- * owns 'from' (out). 'in' overrides the device. */
+/* Picks door and device, see entry.h. */
 int explain_frame(const struct question *q, const struct image *image,
 		  const struct model *m, struct diag *diag,
 		  uint8_t frame[static EXPLAIN_FRAME], size_t *ret_size,
 		  uint32_t *ret_device, uint32_t *ret_door);
+
+/* The question about the answer to the packet of 'q', whose trace tells how and by which
+ * device it went out. */
+struct question explain_return(const struct question *q, const struct hg_trace *trace,
+			       const struct image *image, const struct model *m);
+
+#define DESTINATION_TEXT (HG_MAX_NAME + sizeof("prefix_list/"))
+
+/* The destination of a route, which is a rule of a route table: "10.0.0.0/8" or
+ * "prefix_list/office". NULL: not such a rule. */
+const char *route_destination(const struct image *image, const struct model *m,
+			      const struct hg_rule *rule,
+			      char buf[static DESTINATION_TEXT]);
 
 struct json;
 /* The answer of the contract, section 3. NULL when memory is short. */

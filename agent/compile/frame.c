@@ -85,7 +85,7 @@ static size_t write_icmp(const struct question *q, uint8_t *p)
 	p[1] = q->icmp_code < 0 ? 0 : q->icmp_code;
 	if (is_nd(q))
 		return write_nd(q, p[0], p);
-	put16(p + 4, FRAME_ECHO_ID);
+	put16(p + 4, q->icmp_id ? q->icmp_id : FRAME_ECHO_ID);
 	put16(p + 6, 1);
 	return 8;
 }
@@ -208,6 +208,19 @@ static int reply_type(int protocol, int type)
 	default:
 		return type;
 	}
+}
+
+bool question_asks(const struct question *q)
+{
+	bool is_icmp = q->to.family == 6 ? q->protocol == IPPROTO_ICMPV6
+					 : q->protocol == IPPROTO_ICMP;
+
+	if (!is_icmp)
+		return false;
+	/* RFC 4620's queries have a nonce, and no id. */
+	if (q->protocol == IPPROTO_ICMPV6)
+		return q->icmp_type < 0 || q->icmp_type == 128;
+	return reply_type(q->protocol, q->icmp_type) != q->icmp_type;
 }
 
 struct question question_reverse(const struct question *q)

@@ -25,6 +25,8 @@ struct frame_ends {
 /* Returns the size. */
 size_t frame_write(const struct question *q, const struct frame_ends *ends,
 		   uint8_t frame[static EXPLAIN_FRAME]);
+/* Whether it is about an ICMP request, which has an id. */
+bool question_asks(const struct question *q);
 /* The question about the answer to the packet of 'q': ends swapped, SYN-ACK for SYN, reply
  * for request. */
 struct question question_reverse(const struct question *q);

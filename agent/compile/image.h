@@ -65,8 +65,6 @@ uint32_t image_object_kind(const struct image *image, uint32_t object); /* HG_OB
 const struct hg_rule *image_rule(const struct image *image, uint32_t rule);
 /* The JSON key of a kind, singular: "network_acl". */
 const char *object_kind_name(uint32_t kind);
-/* 0: the model's device names by image device id; 1 .. n. Device ids follow the order of
- * model interfaces that have a device. */
 
 /* What one classifier is made of, for show. */
 struct classifier_info {

@@ -47,7 +47,8 @@ static bool has_own_zone(const struct model *m, const struct interface *f)
 {
 	if (!f->device)
 		return false;
-	return f->is_local || (!f->source_dest_check && m->vpcs[f->vpc].is_routed);
+	return f->is_local ||
+	       (!f->source_dest_check && f->subnet >= 0 && m->vpcs[f->vpc].is_routed);
 }
 
 static void zone_add(struct zone *zones, size_t *n, const char *kind, const char *name,

@@ -283,6 +283,9 @@ struct model {
 	struct settings settings;
 };
 
+/* The object called 'name' of a model's array of 'n' objects of 'size' bytes; each begins with
+ * its name. NULL: there is none. */
+const void *model_find(const void *list, size_t n, size_t size, const char *name);
 void model_free(struct model *m); /* NULL is fine */
 static inline void model_freep(struct model **m)
 {

@@ -215,7 +215,8 @@ static enum exit_code ask_agent(const struct cli *cli, const struct question *q,
 }
 
 static enum exit_code ask(const struct cli *cli, const struct question *q,
-			  struct json **forward, struct json **back)
+			  struct json **forward, struct question *reverse,
+			  struct json **back)
 {
 	_cleanup_(diag_freep) struct diag *diag = diag_new();
 	_cleanup_(judge_freep) struct judge *judge = NULL;
@@ -244,7 +245,7 @@ static enum exit_code ask(const struct cli *cli, const struct question *q,
 		r = judge_new_agent(cli, &judge);
 	if (r != EXIT_YES)
 		return r == EXIT_NO ? EXIT_USAGE : r;
-	e = judge_ask_return(judge, q, diag, back);
+	e = judge_ask_return(judge, q, diag, reverse, back);
 	return e < 0 ? say_refusal(q, diag, e) : EXIT_YES;
 }
 
@@ -252,12 +253,12 @@ static enum exit_code explain_one(const struct cli *cli)
 {
 	_cleanup_(json_freep) struct json *forward = NULL, *back = NULL, *document = NULL;
 	bool with_return = cli_flag(cli, "return"), is_allowed;
-	struct question q;
+	struct question q, reverse;
 	enum exit_code r;
 
 	r = parse_question(cli, &q);
 	if (r == EXIT_YES)
-		r = ask(cli, &q, &forward, &back);
+		r = ask(cli, &q, &forward, &reverse, &back);
 	if (r != EXIT_YES)
 		return r;
 	is_allowed =
@@ -267,7 +268,7 @@ static enum exit_code explain_one(const struct cli *cli)
 				       : TAKE(forward);
 		view_print(document, true);
 	} else {
-		explain_print(cli, &q, forward, with_return, back);
+		explain_print(cli, &q, forward, with_return, &reverse, back);
 	}
 	return is_allowed ? EXIT_YES : EXIT_NO;
 }

@@ -21,7 +21,9 @@ struct json *question_json(const struct question *q);
 bool explain_is_allowed(const struct json *answer); /* NULL: no */
 /* { "forward": answer, "return": answer or null } */
 struct json *explain_pair(struct json *forward, struct json *back);
+/* 'back' answers 'reverse'; NULL: the packet does not arrive. */
 void explain_print(const struct cli *cli, const struct question *q,
-		   const struct json *forward, bool with_return, const struct json *back);
+		   const struct json *forward, bool with_return,
+		   const struct question *reverse, const struct json *back);
 /* Every line of a file. */
 enum exit_code explain_packets(const struct cli *cli, const char *path);

@@ -66,7 +66,7 @@ static int answer_here(struct packets *p, const struct json *typed, struct diag 
 	if (r == 0)
 		r = judge_ask(p->judge, &q, diag, &forward);
 	if (r == 0 && p->with_return && explain_is_allowed(forward))
-		r = judge_ask_return(p->judge, &q, diag, &back);
+		r = judge_ask_return(p->judge, &q, diag, NULL, &back);
 	if (r < 0)
 		return r;
 	if (p->with_return)
@@ -115,7 +115,7 @@ static void print_agent_answer(struct packets *p, const struct json *typed,
 		return;
 	}
 	if (explain_is_allowed(answer) && diag && question_read(typed, diag, &q) == 0)
-		(void)judge_ask_return(p->judge, &q, diag, &back);
+		(void)judge_ask_return(p->judge, &q, diag, NULL, &back);
 	pair = explain_pair(json_copy(answer), TAKE(back));
 	view_print(pair, false);
 }

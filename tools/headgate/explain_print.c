@@ -161,10 +161,9 @@ static void print_answer(const struct cli *cli, const struct json *answer)
 }
 
 void explain_print(const struct cli *cli, const struct question *q,
-		   const struct json *forward, bool with_return, const struct json *back)
+		   const struct json *forward, bool with_return,
+		   const struct question *reverse, const struct json *back)
 {
-	struct question reverse = question_reverse(q);
-
 	print_packet(q);
 	print_answer(cli, forward);
 	if (!with_return)
@@ -174,6 +173,6 @@ void explain_print(const struct cli *cli, const struct question *q,
 		puts("no answer: the packet does not arrive");
 		return;
 	}
-	print_packet(&reverse);
+	print_packet(reverse);
 	print_answer(cli, back);
 }

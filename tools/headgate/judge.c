@@ -378,21 +378,18 @@ static int return_frame(const struct judge *j, const struct question *q, uint32_
 	return r;
 }
 
-int judge_ask_return(struct judge *j, const struct question *q, struct diag *diag,
-		     struct json **ret)
+/* Opens the connection of 'q' and leaves its trace in 'ret'. */
+static int open_connection(struct judge *j, const struct question *q, struct diag *diag,
+			   struct hg_trace *ret)
 {
-	struct question back = question_reverse(q);
 	uint8_t frame[EXPLAIN_FRAME];
-	struct hg_trace trace = {};
 	uint32_t device, door;
 	struct eval *eval;
 	size_t size;
 	int r;
 
-	r = assume(j, q, diag);
-	if (r == 0)
-		r = explain_frame(q, j->image, j->rules.model, diag, frame, &size,
-				  &device, &door);
+	r = explain_frame(q, j->image, j->rules.model, diag, frame, &size, &device,
+			  &door);
 	if (r < 0)
 		return r;
 	/* A flow table of its own: the connection is forgotten with it. */
@@ -402,13 +399,38 @@ int judge_ask_return(struct judge *j, const struct question *q, struct diag *dia
 	if (!eval)
 		return -ENOMEM;
 	j->eval = eval;
+	eval_explain(eval, device, door, frame, size, NOW, ret);
+	ret->device = device;
+	ret->door = door;
 	eval_packet(eval, device, door, frame, size, NOW);
-	r = return_frame(j, &back, device, q->in, diag, frame, &size, &device, &door);
+	return 0;
+}
+
+int judge_ask_return(struct judge *j, const struct question *q, struct diag *diag,
+		     struct question *ret_back, struct json **ret)
+{
+	struct hg_trace out = {}, trace = {};
+	uint8_t frame[EXPLAIN_FRAME];
+	struct question back;
+	uint32_t device, door;
+	size_t size;
+	int r;
+
+	r = assume(j, q, diag);
+	if (r == 0)
+		r = open_connection(j, q, diag, &out);
 	if (r < 0)
 		return r;
-	eval_explain(eval, device, door, frame, size, NOW, &trace);
+	back = explain_return(q, &out, j->image, j->rules.model);
+	r = return_frame(j, &back, out.device, q->in, diag, frame, &size, &device, &door);
+	if (r < 0)
+		return r;
+	eval_explain(j->eval, device, door, frame, size, NOW, &trace);
 	trace.device = device;
 	trace.door = door;
-	return answer_done(j, explain_answer(&back, &trace, j->image, j->rules.model),
-			   ret);
+	r = answer_done(j, explain_answer(&back, &trace, j->image, j->rules.model), ret);
+	back.in = NULL;
+	if (ret_back)
+		*ret_back = back;
+	return r;
 }

@@ -30,8 +30,9 @@ static inline void judge_freep(struct judge **j)
 
 int judge_ask(struct judge *j, const struct question *q, struct diag *diag,
 	      struct json **ret);
-/* The answer to the packet of 'q', which opens its connection first. */
+/* The answer to the packet of 'q', which opens its connection first. 'ret_back' is the packet
+ * that answers, translated as the way out was; it names no device. NULL: not asked. */
 int judge_ask_return(struct judge *j, const struct question *q, struct diag *diag,
-		     struct json **ret);
+		     struct question *ret_back, struct json **ret);
 /* The address that the last question was taken to mean, and whose it would be; NULL: none. */
 const char *judge_assumed(const struct judge *j, struct addr *ret);

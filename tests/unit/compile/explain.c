@@ -253,6 +253,7 @@ static void test_refused_by_groups(void)
 	       "where no group admits, the groups of the receiver are listed in order");
 	t.reason = HG_DROP_SG_EGRESS;
 	t.step[0].stage = HG_STAGE_sg_egress;
+	t.step[0].object = object_id(HG_OBJECT_INTERFACE, "port2");
 	sender = answer(&q, &t);
 	ok(strstr(sender, "'objects':['security_group/more']") != NULL,
 	   "at the sender its own are listed");

@@ -129,7 +129,10 @@ static struct cidr cidr_random(bool v6)
 			a[i] = (uint8_t)(dice(3) ? 0 : dice(4) * 64);
 		c.len = (uint8_t)(dice(6) ? 30 + dice(35) : dice(30));
 	} else {
-		memcpy(a, dice(8) ? "\x0a" : "\xa9\xfe\xa8", dice(8) ? 1 : 3);
+		if (dice(8))
+			a[0] = 10;
+		else
+			memcpy(a, "\xa9\xfe\xa8", 3);
 		for (int i = 1; i < 4; i++)
 			a[i] = a[i] ? a[i] : (uint8_t)(dice(2) ? 0 : dice(8) * 32);
 		c.len = (uint8_t)(dice(6) ? 8 + dice(25) : dice(9));
