@@ -12,6 +12,7 @@
 #include "hop.h"
 #include "parse.h"
 #include "source.h"
+#include "uplink.h"
 
 struct arp {
 	__be16 htype, ptype;
@@ -57,61 +58,115 @@ static __always_inline void neighbour_learn(struct frame *f, const struct pkt *p
 		hop_learn(hop, eth->h_source);
 }
 
+/* The neighbour 'addr' behind another device speaks, of itself, from 'mac'. Only of those
+ * that the agent has entered something is learnt. */
+static __always_inline void neighbour_hear(const struct pkt *pkt,
+					   const struct hg_device *d,
+					   const struct hg_addr *addr, const __u8 *mac)
+{
+	struct hg_hop *hop;
+
+	if (!pkt->commit || d->role < HG_ROLE_SUBNET || mac[0] & 1)
+		return;
+	hop = hop_get(hop_find(d->ifindex, addr));
+	if (hop && hop->ifindex == d->ifindex)
+		hop_learn(hop, mac);
+}
+
 /* A packet of traffic came in: at a port from its instance, behind a subnet's device from a
  * host that we may know. */
 static __always_inline void neighbour_speaks(struct frame *f, const struct pkt *pkt,
 					     const struct hg_device *d)
 {
 	const struct ethhdr *eth = f->data;
-	struct hg_hop *hop;
 
-	if (d->role == HG_ROLE_PORT) {
+	if (d->role == HG_ROLE_PORT)
 		neighbour_learn(f, pkt, d);
-		return;
-	}
-	if (d->role != HG_ROLE_SUBNET || !pkt->commit ||
-	    !PARSE_FITS(f, eth, sizeof(*eth)) || eth->h_source[0] & 1)
-		return;
-	hop = hop_get(hop_find(d->ifindex, &pkt->tuple.saddr));
-	if (hop && hop->ifindex == d->ifindex)
-		hop_learn(hop, eth->h_source);
+	else if (d->role == HG_ROLE_SUBNET && PARSE_FITS(f, eth, sizeof(*eth)))
+		neighbour_hear(pkt, d, &pkt->tuple.saddr, eth->h_source);
 }
 
-/* Do we answer for 'target' at this port? 1: as the router, 2: for another instance. */
+static __always_inline int neighbour_is_router(const struct hg_subnet *s,
+					       const struct hg_addr *a, __u32 family)
+{
+	if (family == HG_FAMILY_4)
+		return s->router4 && s->router4 == a->w[0];
+	return !is_unspecified(&s->router6) && addr_equal(&s->router6, a);
+}
+
+/* An elastic IP of this uplink that somebody has. */
+static __always_inline int neighbour_is_elastic(const struct pkt *pkt,
+						const struct hg_device *d,
+						const struct hg_addr *target)
+{
+	const struct hg_place *p;
+	const struct hg_gateway *g;
+
+	if (pkt->tuple.family != HG_FAMILY_4)
+		return 0;
+	p = uplink_place(pkt, d->uplink, target);
+	if (!p || (p->kind != HG_PLACE_ELASTIC && p->kind != HG_PLACE_NAT))
+		return 0;
+	g = image_gateway(pkt, p->gateway);
+	return g && g->device == pkt->device ? 2 : 0;
+}
+
+/* Do we answer for 'target' at this door? 1: as the router, 2: for another. */
 static __always_inline int neighbour_is_ours(const struct pkt *pkt,
 					     const struct hg_device *d,
 					     const struct hg_addr *target)
 {
-	__u32 family = pkt->tuple.family;
 	const struct hg_subnet *s = image_subnet(pkt, d->subnet);
+	const struct hg_interface *who;
 	struct end end;
 
+	if (d->role == HG_ROLE_UPLINK)
+		return neighbour_is_elastic(pkt, d, target);
 	if (!s)
 		return 0;
-	if (family == HG_FAMILY_4
-		    ? s->router4 && s->router4 == target->w[0]
-		    : !is_unspecified(&s->router6) && addr_equal(&s->router6, target))
+	if (neighbour_is_router(s, target, pkt->tuple.family))
 		return 1;
 	class_find(pkt, d->vpc, target, &end);
-	return end.interface && end.interface != d->interface && end.subnet == d->subnet
-		       ? 2
-		       : 0;
+	if (end.subnet != d->subnet)
+		return 0;
+	if (end.nat)
+		return 2;
+	if (d->role == HG_ROLE_SUBNET) {
+		who = image_interface(pkt, end.interface);
+		return who && who->device ? 2 : 0;
+	}
+	/* Hosts behind the subnet's device are not on the port's link. */
+	return (end.interface || s->device) && end.interface != d->interface ? 2 : 0;
 }
 
-/* May the port speak for 'a'? */
+/* May whoever is behind this door speak for 'a'? */
 static __always_inline int neighbour_may_claim(const struct pkt *pkt,
 					       const struct hg_device *d,
 					       const struct hg_addr *a)
 {
-	const struct hg_interface *own = image_interface(pkt, d->interface);
+	const struct hg_interface *who = image_interface(pkt, d->interface);
+	const struct hg_subnet *s;
 	struct end end;
 
-	if (is_unspecified(a) || is_link_local6(a, pkt->tuple.family))
+	if (d->role == HG_ROLE_UPLINK || is_unspecified(a) ||
+	    is_link_local6(a, pkt->tuple.family))
 		return 1;
-	if (!own || !(own->flags & HG_INTERFACE_CHECK))
+	if (d->role == HG_ROLE_PORT && (!who || !(who->flags & HG_INTERFACE_CHECK)))
 		return 1;
 	class_find(pkt, d->vpc, a, &end);
-	return end.interface == d->interface;
+	if (d->role == HG_ROLE_PORT)
+		return end.interface == d->interface;
+	s = image_subnet(pkt, d->subnet);
+	who = image_interface(pkt, end.interface);
+	return end.subnet == d->subnet && !end.nat && !(who && who->device) && s &&
+	       !neighbour_is_router(s, a, pkt->tuple.family);
+}
+
+/* Doors whose instances' words are looked at. */
+static __always_inline int neighbour_is_judged(const struct pkt *pkt,
+					       const struct hg_device *d)
+{
+	return d->role != HG_ROLE_HOST && pkt->door == HG_DOOR_IN;
 }
 
 static __always_inline int neighbour_send(struct frame *f, const struct hg_device *d,
@@ -138,7 +193,7 @@ static __noinline int arp_step(struct frame *f, struct pkt *pkt, struct hg_devic
 	if (in->htype != bpf_htons(1) || in->ptype != bpf_htons(ETH_P_IP) ||
 	    in->hlen != 6 || in->plen != 4)
 		return -HG_DROP_MALFORMED;
-	if (d->role != HG_ROLE_PORT || pkt->door != HG_DOOR_IN)
+	if (!neighbour_is_judged(pkt, d))
 		return 0;
 	pkt->tuple.family = HG_FAMILY_4;
 	__builtin_memcpy(sender.w, in->spa, 4);
@@ -146,6 +201,7 @@ static __noinline int arp_step(struct frame *f, struct pkt *pkt, struct hg_devic
 	if (!neighbour_may_claim(pkt, d, &sender))
 		return -HG_DROP_SOURCE_CHECK;
 	neighbour_learn(f, pkt, d);
+	neighbour_hear(pkt, d, &sender, in->sha);
 	if (in->op != bpf_htons(1) || !neighbour_is_ours(pkt, d, &target))
 		return 0;
 	out = *in;
@@ -210,6 +266,21 @@ static __always_inline int nd_answer(struct frame *f, struct pkt *pkt,
 	return NEIGHBOUR_ANSWER;
 }
 
+/* Whose MAC it is that a solicitation or advertisement with an option tells. */
+static __always_inline void nd_hear(struct frame *f, const struct pkt *pkt,
+				    const struct hg_device *d,
+				    const struct hg_addr *target, __u8 type)
+{
+	const struct nd *in = frame_at(f, pkt->l4, sizeof(*in));
+
+	if (!in || in->option_len != 1)
+		return;
+	if (type == ND_ADVERTISEMENT && in->option == ND_TARGET_OPTION)
+		neighbour_hear(pkt, d, target, in->mac);
+	else if (type == ND_SOLICITATION && in->option == ND_SOURCE_OPTION)
+		neighbour_hear(pkt, d, &pkt->tuple.saddr, in->mac);
+}
+
 static __noinline int nd_step(struct frame *f, struct pkt *pkt, struct hg_device *d)
 {
 	const struct ipv6hdr *ip = frame_at(f, pkt->l3, sizeof(*ip));
@@ -222,7 +293,7 @@ static __noinline int nd_step(struct frame *f, struct pkt *pkt, struct hg_device
 		return parse_cut(pkt);
 	if (ip->hop_limit != 255 || source_is_bad(&pkt->tuple))
 		return -HG_DROP_MALFORMED;
-	if (d->role != HG_ROLE_PORT || pkt->door != HG_DOOR_IN)
+	if (!neighbour_is_judged(pkt, d))
 		return 0;
 	if (!neighbour_may_claim(pkt, d, &pkt->tuple.saddr))
 		return -HG_DROP_SOURCE_CHECK;
@@ -239,6 +310,7 @@ static __noinline int nd_step(struct frame *f, struct pkt *pkt, struct hg_device
 	if (type == ND_ADVERTISEMENT && !neighbour_may_claim(pkt, d, &target))
 		return -HG_DROP_SOURCE_CHECK;
 	neighbour_learn(f, pkt, d);
+	nd_hear(f, pkt, d, &target, type);
 	/* Answers need room for our address: solicitations with just that option have it. */
 	in = frame_at(f, pkt->l4, sizeof(*in));
 	if (type != ND_SOLICITATION || pkt->len != sizeof(*ip) + sizeof(*in) || !in ||
