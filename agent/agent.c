@@ -12,10 +12,13 @@
 #include "base/log.h"
 #include "config/json.h"
 #include "config/read.h"
+#include "flow/port.h"
 #include "kernel/sync.h"
 
 #define COUNT_SETS   131072 /* 96 MiB of entries: read in some twenty milliseconds */
 #define SWEEP_SLICES 100    /* at ten a second: the whole table in ten seconds */
+
+#define PORTS_IDLE 60 /* seconds in which nobody asks for ports to a destination */
 
 static void complaints_log(struct diag *diag)
 {
@@ -332,18 +335,21 @@ struct flow_tables agent_flows(struct agent *a)
 
 	t.sets4 = dataplane_flows4(a->dp, &t.n_sets);
 	t.sets6 = dataplane_flows6(a->dp, &t.n_sets);
+	t.ports = dataplane_ports(a->dp);
 	return t;
 }
 
 static void sweep(struct agent *a, uint32_t n)
 {
 	struct flow_tables t = agent_flows(a);
+	uint32_t now = dataplane_now(a->dp);
 
-	flow_sweep(&t, dataplane_now(a->dp), a->sweep_at, n, &a->census_next);
+	flow_sweep(&t, now, a->sweep_at, n, &a->census_next);
 	a->sweep_at += n;
 	if (a->sweep_at < t.n_sets)
 		return;
 	a->sweep_at = 0;
+	port_sweep(t.ports, now, PORTS_IDLE * t.hz);
 	a->census = a->census_next;
 	a->census_next = (struct flow_census){};
 	a->swept_ns = clock_monotonic_ns();

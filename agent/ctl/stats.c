@@ -7,6 +7,7 @@
 #include "compile/explain.h"
 #include "config/json.h"
 #include "ctl/request.h"
+#include "flow/port.h"
 #include "kernel/sync.h"
 
 static void counters_json(struct json *j, const struct hg_counters *c)
@@ -52,6 +53,29 @@ static struct json *flows_json(struct agent *a, const struct hg_counters *total)
 	return j;
 }
 
+static struct json *neighbours_json(struct agent *a)
+{
+	struct hops_sum sum = hops_sum(dataplane_hops(a->dp));
+	struct json *j = json_new_object();
+
+	json_set_number(j, "max", HG_HOPS - 1);
+	json_set_number(j, "entries", sum.entries);
+	json_set_number(j, "resolved", sum.resolved);
+	json_set_number(j, "failed", sum.failed);
+	return j;
+}
+
+static struct json *nat_json(struct agent *a)
+{
+	struct port_count count = port_count(dataplane_ports(a->dp));
+	struct json *j = json_new_object();
+
+	json_set_number(j, "port_sets", count.sets);
+	json_set_number(j, "max_port_sets", HG_PORT_SETS);
+	json_set_u64(j, "ports_taken", count.taken);
+	return j;
+}
+
 static struct json *image_json(struct agent *a)
 {
 	struct image image = dataplane_image(a->dp);
@@ -91,6 +115,8 @@ void verb_stats(const struct request *q, struct reply *reply)
 	json_set_string(d, "name", "unknown");
 	counters_json(d, &unknown);
 	json_set(j, "flows", flows_json(a, &total));
+	json_set(j, "neighbours", neighbours_json(a));
+	json_set(j, "nat", nat_json(a));
 	json_set(j, "image", image_json(a));
 	json_set_number(j, "version", a->version);
 	json_set_number(j, "epoch", dataplane_epoch(a->dp));

@@ -66,7 +66,9 @@ static void set_clear(struct hg_port_set *set)
 /* While not all ports are known the count says nothing. */
 static bool set_is_busy(const struct hg_port_set *set, uint32_t now, uint32_t patience)
 {
-	int32_t idle = (int32_t)(now - __atomic_load_n(&set->seen, __ATOMIC_RELAXED));
+	uint32_t since = now - __atomic_load_n(&set->seen, __ATOMIC_RELAXED);
+	/* Of 'now' only 31 bits are known. */
+	int32_t idle = (int32_t)(since << 1) / 2;
 
 	if (__atomic_load_n(&set->next, __ATOMIC_RELAXED) < HG_PORTS)
 		return idle <= 0 || (uint32_t)idle <= patience;
@@ -96,4 +98,16 @@ unsigned port_sweep(struct hg_port_set *sets, uint32_t now, uint32_t patience)
 		set_clear(set);
 	}
 	return n;
+}
+
+struct port_count port_count(const struct hg_port_set *sets)
+{
+	struct port_count count = {};
+
+	for (uint32_t i = 0; i < HG_PORT_SETS; i++)
+		if (sets[i].key.live == HG_PORT_LIVE) {
+			count.sets++;
+			count.taken += set_count(&sets[i]);
+		}
+	return count;
 }

@@ -4,7 +4,7 @@
 /* port: the agent's part in the sets of taken NAT ports.
  *
  * Shape    'sets' is the agent's mapping of hg_ports: HG_PORT_SETS of include/hg/port.h.
- * Units    'now' and 'patience' are ticks as packets see them.
+ * Units    'now' and 'patience' are ticks as packets see them, of 'now' the low 31 bits.
  * Owner    Packets use the sets at the same time. Only the agent takes one away.
  * Errors   None.
  */
@@ -18,3 +18,9 @@ void port_give(struct hg_port_set *sets, const struct hg_key4 *answer);
  * eighth of the ports is taken; or not all are known, and nobody has asked for one for
  * 'patience'. Returns how many sets stay. */
 unsigned port_sweep(struct hg_port_set *sets, uint32_t now, uint32_t patience);
+
+struct port_count {
+	uint32_t sets;
+	uint64_t taken; /* ports, in them */
+};
+struct port_count port_count(const struct hg_port_set *sets);

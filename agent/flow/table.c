@@ -13,6 +13,7 @@
 #include "flow/table.h"
 
 #include "base/cleanup.h"
+#include "flow/port.h"
 
 #define TICK_BITS 0x7fffffffU
 
@@ -87,14 +88,22 @@ static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t
 /* Without the set's lock: an agent that is killed while it holds one would leave the set
  * closed to new flows for good. The exchange fails when the entry was given to another flow
  * meanwhile; only one of the same ports, protocol and zone could lose its entry by it. */
-static void entry_free(const struct entry *e, uint64_t word, struct flow_census *census)
+static void entry_free(const struct flow_tables *t, const struct entry *e, uint64_t word,
+		       struct flow_census *census)
 {
 	uint32_t life = e->state->life, meter = HG_BYTES_METER(e->state->bytes);
+	struct hg_key4 answer = {};
+
+	if (t->ports && e->family == HG_FAMILY_4 && HG_LIFE_FLAGS(life) & HG_FLOW_NAT &&
+	    !(HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL))
+		answer = *(const struct hg_key4 *)e->key;
 
 	if (!__atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return;
 	census->freed++;
+	if (answer.live)
+		port_give(t->ports, &answer);
 	/* Once a connection; a packet that found it expired has removed both entries. */
 	if (meter && meter < HG_METERS && HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL &&
 	    HG_LIFE_STATE(life) == HG_STATE_ESTABLISHED)
@@ -111,7 +120,7 @@ static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t i
 	if (!word)
 		return;
 	if (!entry_is_live(t, family, index, &e, now)) {
-		entry_free(&e, word, census);
+		entry_free(t, &e, word, census);
 		return;
 	}
 	census->entries++;

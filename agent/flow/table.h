@@ -21,11 +21,13 @@
 
 #include <hg/event.h>
 #include <hg/flow.h>
+#include <hg/port.h>
 
 struct flow_tables {
 	struct hg_set4 *sets4;
 	struct hg_set6 *sets6;
-	uint32_t n_sets; /* of each family */
+	struct hg_port_set *ports; /* NULL: nobody keeps account of them */
+	uint32_t n_sets;           /* of each family */
 	uint32_t hz;
 };
 

@@ -18,6 +18,7 @@
 #include <hg/event.h>
 #include <hg/flow.h>
 #include <hg/hop.h>
+#include <hg/port.h>
 
 #include "compile/image.h"
 
@@ -60,7 +61,8 @@ struct hg_control *dataplane_control(struct dataplane *dp);
 struct hg_set4 *dataplane_flows4(struct dataplane *dp, uint32_t *ret_n_sets);
 struct hg_set6 *dataplane_flows6(struct dataplane *dp, uint32_t *ret_n_sets);
 struct hg_trace *dataplane_trace(struct dataplane *dp);
-struct hg_hop *dataplane_hops(struct dataplane *dp); /* HG_HOPS of them */
+struct hg_hop *dataplane_hops(struct dataplane *dp);       /* HG_HOPS of them */
+struct hg_port_set *dataplane_ports(struct dataplane *dp); /* HG_PORT_SETS of them */
 int dataplane_fd(struct dataplane *dp, enum program p);
 int dataplane_map_fd(struct dataplane *dp, const char *name); /* "hg_stats" */
 uint32_t dataplane_hz(const struct dataplane *dp);

@@ -83,6 +83,7 @@ static int plane_map(struct dataplane *dp)
 		{ &dp->image, "hg_image" },   { &dp->control, "hg_control" },
 		{ &dp->flows4, "hg_flows4" }, { &dp->flows6, "hg_flows6" },
 		{ &dp->trace, "hg_trace" },   { &dp->hops, "hg_hops" },
+		{ &dp->ports, "hg_ports" },
 	};
 	int r;
 
@@ -234,6 +235,8 @@ static void plane_unmap(struct dataplane *dp)
 	mapping_done(&dp->flows4);
 	mapping_done(&dp->flows6);
 	mapping_done(&dp->trace);
+	mapping_done(&dp->hops);
+	mapping_done(&dp->ports);
 }
 
 void dataplane_free(struct dataplane *dp)

@@ -56,6 +56,11 @@ struct hg_hop *dataplane_hops(struct dataplane *dp)
 	return dp->hops.at;
 }
 
+struct hg_port_set *dataplane_ports(struct dataplane *dp)
+{
+	return dp->ports.at;
+}
+
 struct hg_trace *dataplane_trace(struct dataplane *dp)
 {
 	return dp->trace.at;

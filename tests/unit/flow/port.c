@@ -124,6 +124,12 @@ static void sweeping(void)
 	fresh->seen = now + 3;
 	ok(port_sweep(sets, now, PATIENCE) && fresh->key.live,
 	   "a packet's clock may be ahead");
+	fresh->seen = (now - PATIENCE) ^ 0x80000000U;
+	ok(port_sweep(sets, now, PATIENCE) && fresh->key.live,
+	   "and has a bit more than the agent's");
+	fresh->seen = (now - PATIENCE - 1) ^ 0x80000000U;
+	port_sweep(sets, now, PATIENCE);
+	ok(is_empty(fresh), "which makes nothing younger");
 }
 
 int main(void)

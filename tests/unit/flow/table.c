@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/table.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
+#include "flow/port.h"
 #include "tests/lib/tap.h"
 
 #define HZ     100
@@ -10,7 +12,10 @@
 
 static struct hg_set4 sets4[N_SETS] __attribute__((aligned(64)));
 static struct hg_set6 sets6[N_SETS] __attribute__((aligned(64)));
-static const struct flow_tables tables = { sets4, sets6, N_SETS, HZ };
+static struct hg_port_set ports[HG_PORT_SETS];
+static const struct flow_tables tables = {
+	.sets4 = sets4, .sets6 = sets6, .ports = ports, .n_sets = N_SETS, .hz = HZ
+};
 
 static void fresh(void)
 {
@@ -265,6 +270,45 @@ static void test_meters(void)
 	is((long long)c.connections, 1, "a meter that does not exist is left alone");
 }
 
+/* The set of ports of address 7 towards 192.0.2.1:80, and the bit of port 'port'. */
+static bool is_taken(const struct hg_port_set *set, uint16_t port)
+{
+	uint32_t i = port - HG_PORT_FIRST;
+
+	return set->taken[i >> 6] >> (i & 63) & 1;
+}
+
+static void test_ports(void)
+{
+	union {
+		struct hg_key4 key;
+		__u64 w[2];
+	} k;
+	struct hg_port_set *set;
+
+	connect_nat(HG_STATE_ESTABLISHED, 3);
+	entry(0)->nat_sport = entry(5)->key.dport = htons(20000);
+	k.key = entry(5)->key;
+	k.key.dport = 0;
+	set = &ports[hg_port_hash(k.w)];
+	set->key = k.key;
+	hg_port_take(set, 20000 - HG_PORT_FIRST);
+	hg_port_take(set, 20001 - HG_PORT_FIRST);
+	sweep(1000);
+	ok(is_taken(set, 20000), "a live connection keeps its port");
+	sweep(1000 + 350 * HZ + 1);
+	ok(!is_taken(set, 20000) && is_taken(set, 20001),
+	   "one that the sweep forgets gives it back, and no other");
+	is(port_count(ports).sets, 1, "the set is counted");
+	is((long long)port_count(ports).taken, 1, "and the ports that are taken in it");
+	hg_port_take(set, 20000 - HG_PORT_FIRST);
+	connect_nat(HG_STATE_ESTABLISHED, 3);
+	entry(0)->key.dport = htons(20000);
+	entry(5)->key.zone = 3;
+	sweep(1000 + 350 * HZ + 1);
+	ok(is_taken(set, 20000), "connections of other zones have nothing to give");
+}
+
 int main(void)
 {
 	test_sweep();
@@ -273,5 +317,6 @@ int main(void)
 	test_nat();
 	test_nat64();
 	test_meters();
+	test_ports();
 	return done();
 }
