@@ -254,6 +254,37 @@ static void routed_mark(struct reader *r)
 			routed_set(m, m->subnets[i].vpc);
 }
 
+static int cidr_order(const void *a, const void *b)
+{
+	return cidr_compare(a, b);
+}
+
+/* A rule set that names no VPC says nothing of its extent; where routes are obeyed it is that of
+ * its subnets. Else nothing would be local, and nothing inside as seen from an uplink. */
+static void extent_default(struct reader *r)
+{
+	struct model *m = r->model;
+
+	for (size_t i = 0; i < m->n_vpcs; i++) {
+		struct vpc *v = &m->vpcs[i];
+		size_t n = 0;
+
+		if (*v->name || !v->is_routed)
+			continue;
+		for (size_t k = 0; k < m->n_subnets; k++)
+			n += (size_t)m->subnets[k].vpc == i ? m->subnets[k].n_cidrs : 0;
+		v->cidrs = reader_alloc(r, n + 1, sizeof(*v->cidrs));
+		if (!v->cidrs)
+			return;
+		for (size_t k = 0; k < m->n_subnets; k++)
+			for (size_t j = 0; j < m->subnets[k].n_cidrs; j++)
+				if ((size_t)m->subnets[k].vpc == i &&
+				    m->subnets[k].cidrs[j].addr.family != 0)
+					v->cidrs[v->n_cidrs++] = m->subnets[k].cidrs[j];
+		qsort(v->cidrs, v->n_cidrs, sizeof(*v->cidrs), cidr_order);
+	}
+}
+
 /* What no field presets, because no key sets it. */
 static void derived_preset(struct model *m)
 {
@@ -285,8 +316,10 @@ void rules_check(struct reader *r)
 	implicit_make(r);
 	if (r->is_short)
 		return;
+	routed_mark(r);
 	vpcs_check(r);
 	subnets_check(r);
+	extent_default(r);
 	nacls_check(r);
 	groups_check(r);
 	interfaces_check(r);
@@ -297,6 +330,5 @@ void rules_check(struct reader *r)
 	elastic_ips_check(r);
 	nat_gateways_check(r);
 	peerings_check(r);
-	routed_mark(r);
 	settings_default(r);
 }

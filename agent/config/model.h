@@ -37,11 +37,11 @@ struct where {
 struct vpc {
 	const char *name; /* "" is the VPC of rule sets that name none */
 	struct where where;
-	struct cidr *cidrs; /* may be none for "" */
+	struct cidr *cidrs; /* of "": those of its subnets if it is routed, else none */
 	size_t n_cidrs;
 	int default_nacl;  /* always good, but -1 for "" */
 	int default_group; /* always good */
-	int main_table;    /* always good, but -1 for "" */
+	int main_table;    /* always good, but -1 for "" that is not routed */
 	/* It has a route table, a gateway, a peering or a subnet with a device: its routes are
 	 * obeyed. Else what is for no declared interface is the kernel's. */
 	bool is_routed;
@@ -125,7 +125,7 @@ struct subnet {
 	int nacl;           /* its own or the VPC's default; -1 only without one */
 	const char *device; /* or NULL */
 	enum hook hook;
-	int route_table; /* its own or the VPC's main; -1 only in VPC "" */
+	int route_table; /* its own or the VPC's main; -1 only in VPC "" that is not routed */
 };
 
 enum route_kind {

@@ -224,9 +224,40 @@ static void implicit_collect(struct reader *r)
 	}
 }
 
-bool names_collect(struct reader *r)
+/* Whether the routes of a rule set without a VPC will be obeyed: see struct vpc. */
+static bool nameless_is_routed(const struct reader *r)
+{
+	static const enum noun routed[] = { NOUN_ROUTE_TABLE, NOUN_INTERNET_GATEWAY,
+					    NOUN_EGRESS_ONLY_GATEWAY, NOUN_NAT_GATEWAY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(routed); i++)
+		if (r->slots[routed[i]].n)
+			return true;
+	for (size_t i = 0; i < r->slots[NOUN_SUBNET].n; i++)
+		if (json_get(r->slots[NOUN_SUBNET].items[i].at.json, "device"))
+			return true;
+	return false;
+}
+
+/* The VPC of rule sets that name none. */
+static void nameless_collect(struct reader *r)
 {
 	static const struct at nowhere;
+	_cleanup_free_ bool *has_main = NULL;
+
+	slot_add(r, NOUN_VPC, "", nowhere, -1);
+	slot_add(r, NOUN_GROUP, "default", nowhere, 0);
+	if (!nameless_is_routed(r))
+		return;
+	has_main = mains_find(r);
+	if (!has_main)
+		r->is_short = true;
+	else if (!has_main[0])
+		slot_add(r, NOUN_ROUTE_TABLE, "main", nowhere, 0);
+}
+
+bool names_collect(struct reader *r)
+{
 	bool fits = true;
 
 	for (unsigned noun = 0; noun < NOUNS; noun++) {
@@ -235,12 +266,10 @@ bool names_collect(struct reader *r)
 		slots_sort(r, noun);
 		slots_check(r, noun);
 	}
-	if (r->slots[NOUN_VPC].n == 0) {
-		slot_add(r, NOUN_VPC, "", nowhere, -1);
-		slot_add(r, NOUN_GROUP, "default", nowhere, 0);
-	} else {
+	if (r->slots[NOUN_VPC].n == 0)
+		nameless_collect(r);
+	else
 		implicit_collect(r);
-	}
 	slots_sort(r, NOUN_ROUTE_TABLE);
 	slots_sort(r, NOUN_NACL);
 	slots_sort(r, NOUN_GROUP);

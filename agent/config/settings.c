@@ -160,7 +160,8 @@ void settings_default(struct reader *r)
 		nth_add(s, m->subnets[i].cidrs, m->subnets[i].n_cidrs, 1,
 			m->subnets[i].vpc);
 	for (size_t i = 0; i < m->n_vpcs; i++)
-		nth_add(s, m->vpcs[i].cidrs, m->vpcs[i].n_cidrs, 2, (int)i);
+		if (*m->vpcs[i].name)
+			nth_add(s, m->vpcs[i].cidrs, m->vpcs[i].n_cidrs, 2, (int)i);
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
 		if (cidr_parse(addresses[i], &c) == 0)
 			address_add(s, &c, -1);

@@ -244,11 +244,23 @@ static void test_nameless(void)
 		model_of("'subnets': {'s': {'cidrs': ['10.0.0.0/24']}},"
 			 "'route_tables': {'t': {'main': true}, 'u': {'main': false}}");
 
-	ok(m->n_route_tables == 1 && m->vpcs[0].main_table == -1 &&
-		   m->subnets[0].route_table == -1,
-	   "the nameless VPC gets no main table");
-	ok(n->vpcs[0].main_table == 0 && n->subnets[0].route_table == 0,
-	   "but may have one");
+	_cleanup_(model_freep) struct model *plain =
+		model_of("'subnets': {'s': {'cidrs': ['10.0.0.0/24']}}");
+
+	ok(m->n_route_tables == 2 && m->vpcs[0].main_table == 0 &&
+		   m->route_tables[0].is_implicit && m->subnets[0].route_table == 0,
+	   "the nameless VPC gets a main table where routes are obeyed");
+	ok(n->vpcs[0].main_table == 0 && n->subnets[0].route_table == 0 &&
+		   n->n_route_tables == 2,
+	   "unless it has one");
+	ok(plain->n_route_tables == 0 && plain->vpcs[0].main_table == -1 &&
+		   plain->subnets[0].route_table == -1,
+	   "where they are not it gets none");
+	ok(m->vpcs[0].n_cidrs == 1 && m->vpcs[0].cidrs[0].len == 24 &&
+		   plain->vpcs[0].n_cidrs == 0,
+	   "and it is as large as its subnets are");
+	ok(m->settings.n_exempt == plain->settings.n_exempt,
+	   "which does not give it a DNS address");
 }
 
 /* A table called main is not the implicit one, which is the main table all the same. */
