@@ -12,6 +12,7 @@
 
 struct filter {
 	struct cidr src, dst; /* family 0: any */
+	struct cidr nat;      /* what an end becomes */
 	uint32_t port;        /* 0: any */
 	int protocol;         /* -1: any */
 	const char *state;    /* NULL: any */
@@ -30,6 +31,40 @@ static bool has_ports(const struct flow *f)
 	return f->protocol == IPPROTO_TCP || f->protocol == IPPROTO_UDP;
 }
 
+static bool addr_is_same(const struct hg_addr *a, const struct hg_addr *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Whether the ends become something else. */
+static bool source_is_other(const struct flow *f)
+{
+	return f->to.family && (f->to.family != f->family || f->to.sport != f->sport ||
+				!addr_is_same(&f->to.saddr, &f->saddr));
+}
+
+static bool destination_is_other(const struct flow *f)
+{
+	return f->to.family && (f->to.family != f->family || f->to.dport != f->dport ||
+				!addr_is_same(&f->to.daddr, &f->daddr));
+}
+
+static bool port_matches(const struct flow *f, uint32_t port)
+{
+	return has_ports(f) && (ntohs(f->sport) == port || ntohs(f->dport) == port ||
+				(source_is_other(f) && ntohs(f->to.sport) == port) ||
+				(destination_is_other(f) && ntohs(f->to.dport) == port));
+}
+
+static bool nat_matches(const struct flow *f, const struct cidr *nat)
+{
+	struct addr src = wire_addr(f->to.family, &f->to.saddr),
+		    dst = wire_addr(f->to.family, &f->to.daddr);
+
+	return (source_is_other(f) && cidr_contains(nat, &src)) ||
+	       (destination_is_other(f) && cidr_contains(nat, &dst));
+}
+
 static bool filter_matches(const struct filter *w, const struct flow *f)
 {
 	struct addr src = wire_addr(f->family, &f->saddr),
@@ -39,8 +74,9 @@ static bool filter_matches(const struct filter *w, const struct flow *f)
 		return false;
 	if (w->dst.addr.family && !cidr_contains(&w->dst, &dst))
 		return false;
-	if (w->port &&
-	    (!has_ports(f) || (ntohs(f->sport) != w->port && ntohs(f->dport) != w->port)))
+	if (w->nat.addr.family && !nat_matches(f, &w->nat))
+		return false;
+	if (w->port && !port_matches(f, w->port))
 		return false;
 	if (w->protocol >= 0 && f->protocol != w->protocol)
 		return false;
@@ -84,6 +120,30 @@ static void ends_json(struct json *j, const struct flow *f)
 		json_set_null(j, "icmp_id");
 }
 
+/* What the opener's packets become, null where that end stays as it is, and the zone where
+ * the answers come in. */
+static struct json *nat_json(const struct image *image, const struct flow *f)
+{
+	const struct hg_tuple *to = &f->to;
+	struct json *j;
+	char text[END_TEXT];
+
+	if (!to->family)
+		return json_new_string(NULL);
+	j = json_new_object();
+	json_set_string(j, "source",
+			source_is_other(f) ? wire_end_print(to->family, &to->saddr,
+							    to->sport, has_ports(f), text)
+					   : NULL);
+	json_set_string(j, "destination",
+			destination_is_other(f)
+				? wire_end_print(to->family, &to->daddr, to->dport,
+						 has_ports(f), text)
+				: NULL);
+	json_set_string(j, "zone", zone_name(image, to->zone));
+	return j;
+}
+
 static bool flow_add(void *arg, const struct flow *f)
 {
 	struct listing *l = arg;
@@ -112,14 +172,15 @@ static bool flow_add(void *arg, const struct flow *f)
 		json_add(tracked, json_new_string("sender"));
 	if (f->flags & HG_FLOW_TRACK_DST)
 		json_add(tracked, json_new_string("receiver"));
-	json_set_null(j, "nat");
+	json_set(j, "nat", nat_json(&l->image, f));
 	return ++l->n != l->filter.limit;
 }
 
 /* A filter that cannot be read would silently show everything. */
 static bool filter_read(const struct request *q, struct filter *ret, struct reply *reply)
 {
-	const char *src = request_query(q, "src"), *dst = request_query(q, "dst");
+	const char *src = request_query(q, "src"), *dst = request_query(q, "dst"),
+		   *nat = request_query(q, "nat");
 	const char *protocol = request_query(q, "protocol");
 	struct filter w = { .protocol = -1, .state = request_query(q, "state") };
 	bool is_known = !w.state;
@@ -133,6 +194,9 @@ static bool filter_read(const struct request *q, struct filter *ret, struct repl
 	else if (dst && cidr_parse(dst, &w.dst) < 0)
 		reply_problem(reply, 400, NULL,
 			      "\"dst\" is not an address or CIDR: %.60s", dst);
+	else if (nat && cidr_parse(nat, &w.nat) < 0)
+		reply_problem(reply, 400, NULL,
+			      "\"nat\" is not an address or CIDR: %.60s", nat);
 	else if (!request_number(q, "port", 65535, 0, &w.port))
 		reply_problem(reply, 400, NULL, "\"port\" is not a port");
 	else if (!request_number(q, "limit", UINT32_MAX, PROTO_SHOWN_FLOWS, &w.limit))
@@ -148,6 +212,7 @@ static bool filter_read(const struct request *q, struct filter *ret, struct repl
 	else {
 		cidr_mask(&w.src);
 		cidr_mask(&w.dst);
+		cidr_mask(&w.nat);
 		*ret = w;
 		return true;
 	}

@@ -102,8 +102,10 @@ static enum exit_code add_filters(const struct cli *cli, char *path, size_t size
 	static const struct {
 		const char *option, *key;
 	} filters[] = {
-		{ "from", "src" },          { "to", "dst" },      { "port", "port" },
-		{ "protocol", "protocol" }, { "state", "state" }, { "limit", "limit" },
+		{ "from", "src" },          { "to", "dst" },
+		{ "nat", "nat" },           { "port", "port" },
+		{ "protocol", "protocol" }, { "state", "state" },
+		{ "limit", "limit" },
 	};
 
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
@@ -113,7 +115,7 @@ static enum exit_code add_filters(const struct cli *cli, char *path, size_t size
 
 		if (!value)
 			continue;
-		if (i < 2 && cidr_parse(value, &cidr) < 0)
+		if (i < 3 && cidr_parse(value, &cidr) < 0)
 			return wrong(name, value, "an address or CIDR");
 		if (strcmp(name, "port") == 0 && count_parse(value, 65535, &n) < 0)
 			return wrong(name, value, "a port from 0 to 65535");

@@ -138,8 +138,10 @@ const struct command commands[] = {
 			"With a NAME, only the object of that name.",
 			"Hits count judgements, that is new connections, untracked and "
 			"refused packets, not the packets of tracked connections."),
-		.examples = EXAMPLES("headgate show nacls edge", "headgate show rules 7",
-				     "headgate show devices --json"),
+		.examples =
+			EXAMPLES("headgate show nacls edge",
+				 "headgate show routes private", "headgate show nat",
+				 "headgate show rules 7", "headgate show devices --json"),
 		.kind = ARGUMENT_WORD,
 		.words = WORDS(
 			{ "rules", "the rule set itself, as it was applied",
@@ -173,6 +175,10 @@ const struct command commands[] = {
 			"program itself judges; nothing is counted and no connection is "
 			"touched. With --config a rule file is the law and no agent is "
 			"asked: the same code, compiled for this program, judges.",
+			"At a gateway the whole way is told: the route that decides, "
+			"what NAT makes of the packet, and to whom it goes. Steps at "
+			"the border of a NAT gateway's subnet say so under AT. --return "
+			"judges the answer to the packet as it went out.",
 			"Exit code 0: allowed; 1: dropped. With --packets: 0 when every "
 			"line was judged, 2 when a line could not be read.",
 			"A line of --packets is one JSON object with the keys from, "
@@ -184,6 +190,8 @@ const struct command commands[] = {
 				     "fd00::9 --to [fd00::1]:53 -p udp",
 				     "headgate explain --from 10.0.0.9 --to 10.0.1.10 -p "
 				     "icmp --return",
+				     "headgate explain --from 198.51.100.7 --to "
+				     "203.0.113.10:443 --in eth0",
 				     "headgate explain --packets packets.jsonl"),
 		.options = OPTIONS(
 			{ "from", 0, "ADDR[:PORT]",
@@ -211,13 +219,19 @@ const struct command commands[] = {
 		.help = "list tracked connections",
 		.about =
 			ABOUT("One line a connection, in no order; the source is whoever "
-			      "opened it. Packets and bytes are of both directions."),
+			      "opened it. Packets and bytes are of both directions. NAT "
+			      "is what the ends become on the way: the source, or \"to\" "
+			      "the destination."),
 		.examples = EXAMPLES("headgate flows --to 10.0.1.0/24 --port 443",
+				     "headgate flows --nat 203.0.113.20 --port 40001",
 				     "headgate flows --state established --watch"),
 		.options = OPTIONS(
 			{ "from", 0, "ADDR", "Opened by this address or CIDR." },
 			{ "to", 0, "ADDR", "Opened to this address or CIDR." },
-			{ "port", 0, "PORT", "With this port at either end." },
+			{ "nat", 0, "ADDR",
+			  "With an end that NAT turns into this address or CIDR." },
+			{ "port", 0, "PORT",
+			  "With this port at either end, before or after NAT." },
 			{ "protocol", 'p', "P", "tcp, udp, icmp, icmpv6 or a number." },
 			{ "state", 0, "STATE", "Such as established or syn_sent." },
 			{ "limit", 'n', "N", "At most so many; 0: all. Default: 10000." },
