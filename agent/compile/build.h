@@ -34,6 +34,8 @@ struct build {
 	uint32_t *table_lines; /* of its vector of route ids, by table; 0 unused */
 	uint32_t *vpc_zones, *interface_zones, *uplink_zones; /* by index; 0 none */
 	uint32_t *vpc_gateways; /* id of its internet gateway, by VPC; 0 none */
+	uint32_t *nat_ids;      /* by NAT gateway */
+	uint32_t n_nats;        /* records: one more than the highest id */
 	struct devices devices;
 	uint32_t n_classifiers;
 };

@@ -245,7 +245,7 @@ static int gateways_mark(struct build *b, size_t vpc, const uint32_t *groups,
 				marks);
 		if (r == 0 && (size_t)g->vpc == vpc &&
 		    !marks_add_address(marks, &g->private_address, MARK_NAT,
-				       (uint32_t)i + 1))
+				       b->nat_ids[i]))
 			r = -ENOMEM;
 	}
 	for (size_t i = 0; i < m->n_elastic_ips && r == 0; i++) {

@@ -2,6 +2,8 @@
 #include "compile/gateway.h"
 
 #include <endian.h>
+#include <hg/limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define RECORDS 4 /* forwards a line */
@@ -54,6 +56,53 @@ static void forward_fill(const struct nat_forward *f, struct hg_forward *ret)
 	ret->protocol = (uint32_t)f->protocol;
 }
 
+/* Which of 'previous' are still there, and which numbers were theirs. */
+static void nats_keep(struct build *b, const struct image *previous, bool *is_used,
+		      bool *is_resting)
+{
+	const struct model *m = b->m;
+	struct hg_table table = image_header(previous)->nats;
+
+	for (uint32_t id = 1; id < table.n && id <= HG_MAX_NAT_GATEWAYS; id++) {
+		const struct hg_nat *g = image_record(previous, table, id, sizeof(*g));
+		const struct nat_gateway *found;
+
+		if (!g || !g->object)
+			continue;
+		found = model_find(m->nat_gateways, m->n_nat_gateways, sizeof(*found),
+				   image_object_name(previous, g->object));
+		if (found)
+			b->nat_ids[found - m->nat_gateways] = id;
+		is_used[id] = found;
+		is_resting[id] = !found;
+	}
+}
+
+int nats_choose(struct build *b)
+{
+	const struct image *previous = b->facts ? b->facts->previous : NULL;
+	bool is_used[HG_MAX_NAT_GATEWAYS + 1] = {};
+	bool is_resting[HG_MAX_NAT_GATEWAYS + 1] = {};
+	uint32_t id = 1;
+
+	if (previous)
+		nats_keep(b, previous, is_used, is_resting);
+	b->n_nats = 1;
+	for (size_t i = 0; i < b->m->n_nat_gateways; i++) {
+		for (; !b->nat_ids[i]; id++) {
+			if (id > HG_MAX_NAT_GATEWAYS) {
+				memset(is_resting, 0, sizeof(is_resting));
+				id = 1;
+			}
+			if (!is_used[id] && !is_resting[id])
+				b->nat_ids[i] = id;
+		}
+		if (b->nat_ids[i] >= b->n_nats)
+			b->n_nats = b->nat_ids[i] + 1;
+	}
+	return 0;
+}
+
 /* 'forward' is the first record that is free. */
 static void nat_fill(const struct build *b, size_t i, uint32_t forward,
 		     struct hg_nat *ret)
@@ -94,17 +143,17 @@ static int nats_fill(struct build *b, struct hg_header *head)
 	if (r < 0)
 		return r;
 	head->forwards = (struct hg_table){ line, n_forwards };
-	r = lines_reserve(&b->lines, m->n_nat_gateways + 1, &line);
+	r = lines_reserve(&b->lines, b->n_nats, &line);
 	if (r < 0)
 		return r;
-	head->nats = (struct hg_table){ line, (uint32_t)m->n_nat_gateways + 1 };
+	head->nats = (struct hg_table){ line, b->n_nats };
 	struct hg_forward *forwards = lines_at(&b->lines, head->forwards.line);
 	struct hg_nat *nats = lines_at(&b->lines, line);
 
 	for (size_t i = 0; i < m->n_nat_gateways; i++) {
 		const struct nat_gateway *g = &m->nat_gateways[i];
 
-		nat_fill(b, i, forward, &nats[i + 1]);
+		nat_fill(b, i, forward, &nats[b->nat_ids[i]]);
 		for (size_t k = 0; k < g->n_forwards; k++)
 			forward_fill(&g->forwards[k], &forwards[forward++]);
 	}

@@ -192,6 +192,8 @@ static int build_run(struct build *b)
 	if (r == 0)
 		r = zones_choose(b);
 	if (r == 0)
+		r = nats_choose(b);
+	if (r == 0)
 		r = routes_write(b, &head);
 	/* Without numbers for all there is nothing to compile. */
 	if (r < 0 || b->n_refused)
@@ -235,9 +237,10 @@ static int build_init(struct build *b, const struct model *m, const struct facts
 	b->table_routes = calloc(m->n_route_tables + 1, sizeof(uint32_t));
 	b->table_lines = calloc(m->n_route_tables + 1, sizeof(uint32_t));
 	b->vpc_gateways = calloc(m->n_vpcs + 1, sizeof(uint32_t));
+	b->nat_ids = calloc(m->n_nat_gateways + 1, sizeof(uint32_t));
 	if (!b->nacl_rules || !b->nacl_lines || !b->group_rules || !b->vpc_zones ||
 	    !b->interface_zones || !b->uplink_zones || !b->table_routes ||
-	    !b->table_lines || !b->vpc_gateways)
+	    !b->table_lines || !b->vpc_gateways || !b->nat_ids)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n_internet_gateways; i++)
 		b->vpc_gateways[m->internet_gateways[i].vpc] = id_of_internet_gateway(i);
@@ -258,6 +261,7 @@ static void build_done(struct build *b)
 	free(b->table_routes);
 	free(b->table_lines);
 	free(b->vpc_gateways);
+	free(b->nat_ids);
 	devices_done(&b->devices);
 }
 

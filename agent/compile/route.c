@@ -467,7 +467,7 @@ static void route_fill(const struct build *b, const struct route_table *rt,
 		break;
 	case ROUTE_NAT_GATEWAY:
 		ret->kind = HG_ROUTE_NAT;
-		ret->target = (uint32_t)i + 1;
+		ret->target = b->nat_ids[i];
 		ret->object = object_of_nat_gateway(m, i);
 		break;
 	case ROUTE_EGRESS_ONLY_GATEWAY:

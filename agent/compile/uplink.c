@@ -49,7 +49,7 @@ static struct hg_place place_of_elastic(const struct build *b, size_t i)
 		       sizeof(place.private_address));
 	} else {
 		place.kind = HG_PLACE_NAT;
-		place.nat = (uint32_t)e->nat_gateway + 1;
+		place.nat = b->nat_ids[e->nat_gateway];
 	}
 	return place;
 }

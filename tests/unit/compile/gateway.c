@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
 #include "compile/device.h"
 #include "lookup.h"
 
@@ -207,6 +208,97 @@ static void test_nats(void)
 	   "a forward without a port keeps it");
 }
 
+/* One letter is one NAT gateway, 'a' at 10.0.0.101 with elastic IP 203.0.113.101. */
+static struct image *letters_image(const char *letters, const struct image *previous)
+{
+	char nats[2048] = "", elastic[2048] = "", text[8192], *complaint;
+	const struct facts facts = { .previous = previous };
+	struct model *m;
+	struct image *made;
+
+	for (const char *l = letters; *l; l++) {
+		sprintf(nats + strlen(nats),
+			"%s\"%c\":{\"subnet\":\"s\",\"private_address\":\"10.0.0.%d\","
+			"\"elastic_ips\":[\"%c\"]}",
+			l > letters ? "," : "", *l, *l + 4, *l);
+		sprintf(elastic + strlen(elastic),
+			"%s\"%c\":{\"address\":\"203.0.113.%d\"}", l > letters ? "," : "",
+			*l, *l + 4);
+	}
+	snprintf(text, sizeof(text),
+		 "{\"headgate\":1,\"vpcs\":{\"v\":{\"cidrs\":[\"10.0.0.0/16\"]}},"
+		 "\"subnets\":{\"s\":{\"cidrs\":[\"10.0.0.0/24\"],\"device\":\"br\"},"
+		 "\"t\":{\"cidrs\":[\"10.0.1.0/"
+		 "24\"],\"device\":\"bt\",\"route_table\":\"t\"}},"
+		 "\"internet_gateways\":{\"i\":{\"device\":\"eth0\"}},"
+		 "\"elastic_ips\":{%s},\"nat_gateways\":{%s},\"route_tables\":{\"t\":{"
+		 "\"routes\":["
+		 "{\"to\":\"0.0.0.0/0\",\"via\":\"nat_gateway/%c\"}]}}}",
+		 elastic, nats, *letters);
+	m = model_of(text);
+	made = image_try(m, &facts, &complaint);
+	if (!made)
+		bail("the compiler refuses: %s", complaint);
+	free(complaint);
+	model_free(m);
+	return made;
+}
+
+/* "a3 b1": who has which number; "a3!" where not everybody knows it by that one. */
+static const char *numbers_of(const struct image *made)
+{
+	static char buf[256];
+	const struct hg_header *h = image_header(made);
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (uint32_t id = 1; id < h->nats.n; id++) {
+		const struct hg_nat *g = image_record(made, h->nats, id, HG_LINE);
+		const struct hg_vpc *v = image_record(made, h->vpcs, 1, HG_LINE);
+		const struct hg_uplink *u = image_record(made, h->uplinks, 1, HG_LINE);
+		const struct hg_class *c;
+		const struct hg_place *p;
+
+		if (!g->object)
+			continue;
+		c = image_record(
+			made, v->classes,
+			lookup_trie4(made, v->trie4, (uint8_t *)&g->private_address),
+			sizeof(*c));
+		p = image_record(
+			made, u->places,
+			lookup_trie4(made, u->trie4, (uint8_t *)&g->addresses[0]),
+			sizeof(*p));
+		n += sprintf(buf + n, "%s%s%u%s", n ? " " : "",
+			     image_object_name(made, g->object), id,
+			     c->nat == id && p->nat == id ? "" : "!");
+	}
+	return buf;
+}
+
+static void test_numbers(void)
+{
+	static const struct {
+		const char *letters, *want, *what;
+	} cases[] = {
+		{ "bc", "b1 c2", "NAT gateways are numbered in order" },
+		{ "abc", "b1 c2 a3", "one more changes nobody's number" },
+		{ "acd", "c2 a3 d4", "a number that was given up rests for a while" },
+		{ "ace", "e1 c2 a3", "and is then given to another" },
+	};
+	struct image *last = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct image *made = letters_image(cases[i].letters, last);
+
+		is_str(numbers_of(made), cases[i].want, "%s", cases[i].what);
+		is(image_check(made), 0, "and the image is sound");
+		image_free(last);
+		last = made;
+	}
+	image_free(last);
+}
+
 /* ---- addresses, inside ---- */
 
 static void test_classes(void)
@@ -387,6 +479,7 @@ int main(void)
 	test_devices();
 	test_gateways();
 	test_nats();
+	test_numbers();
 	test_classes();
 	test_groups();
 	test_places();
