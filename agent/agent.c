@@ -13,6 +13,7 @@
 #include "config/json.h"
 #include "config/read.h"
 #include "flow/port.h"
+#include "kernel/meter.h"
 #include "kernel/sync.h"
 
 #define COUNT_SETS   131072 /* 96 MiB of entries: read in some twenty milliseconds */
@@ -343,8 +344,14 @@ static void sweep(struct agent *a, uint32_t n)
 {
 	struct flow_tables t = agent_flows(a);
 	uint32_t now = dataplane_now(a->dp);
+	int r;
 
 	flow_sweep(&t, now, a->sweep_at, n, &a->census_next);
+	r = meters_add_idle(a->dp, a->census_next.idle_timeouts);
+	if (r < 0)
+		log_warning("idle timeouts of NAT gateways could not be counted: %s",
+			    strerror(-r));
+	memset(a->census_next.idle_timeouts, 0, sizeof(a->census_next.idle_timeouts));
 	a->sweep_at += n;
 	if (a->sweep_at < t.n_sets)
 		return;

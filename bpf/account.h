@@ -41,6 +41,13 @@ struct {
 	__type(value, struct hg_meter);
 } hg_meters SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_METERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} hg_idle SEC(".maps");
+
 static __always_inline struct hg_meter *account_meter(const struct pkt *pkt)
 {
 	__u32 i = pkt->meter;

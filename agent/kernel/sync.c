@@ -26,6 +26,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "kernel/meter.h"
 #include "kernel/plane.h"
 #include "kernel/room.h"
 
@@ -294,6 +295,12 @@ int dataplane_stage(struct dataplane *dp, const struct image *image,
 	r = hits_stage(dp, image);
 	if (r < 0) {
 		error_set("cannot prepare hit counters: %s", strerror(-r));
+		return r;
+	}
+	r = meters_stage(dp, image);
+	if (r < 0) {
+		error_set("cannot prepare the counters of NAT gateways: %s",
+			  strerror(-r));
 		return r;
 	}
 	dp->staged_base = base;

@@ -6,7 +6,8 @@
  * Shape    hg_stats: PERCPU_ARRAY of struct hg_counters by slot (hg_port.slot; slot 0
  *          collects frames of devices that no rule set names). hg_hits: PERCPU_ARRAY of
  *          __u64 by rule id + (epoch & 1) * half of the map. hg_meters: PERCPU_ARRAY of
- *          struct hg_meter by NAT gateway id. hg_events: RINGBUF of
+ *          struct hg_meter by NAT gateway id; hg_idle: ARRAY of __u64 likewise, idle
+ *          timeouts that the agent's sweep found, which alone writes it. hg_events: RINGBUF of
  *          struct hg_event, only while hg_control.monitor is 1. hg_trace: ARRAY of one
  *          struct hg_trace; the agent fills the question, runs hg_explain, and reads
  *          the answer.
@@ -41,7 +42,7 @@ struct hg_meter {
 	__u64 attempts;      /* SYNs of new connections */
 	__u64 established;   /* handshakes that were completed */
 	__u64 port_errors;   /* ErrorPortAllocation */
-	__u64 idle_timeouts; /* that packets found; the sweep counts its own */
+	__u64 idle_timeouts; /* that packets found; see hg_idle */
 	__u64 zero[4];
 };
 HG_SIZE(struct hg_meter, 128);
