@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "config/json.h"
@@ -12,12 +11,9 @@
 static int hit_compare(const void *a, const void *b)
 {
 	const struct hit *x = a, *y = b;
-	int r = strcmp(x->name, y->name);
 
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	if (r)
-		return r;
+	if (x->object != y->object)
+		return x->object < y->object ? -1 : 1;
 	if (x->direction != y->direction)
 		return x->direction < y->direction ? -1 : 1;
 	return x->number < y->number ? -1 : x->number > y->number;
@@ -44,8 +40,7 @@ int hits_init(struct hits *h, struct agent *a)
 
 		if (rule)
 			h->items[h->n++] = (struct hit){
-				.kind = image_object_kind(&image, rule->object),
-				.name = image_object_name(&image, rule->object),
+				.object = rule->object,
 				.direction = rule->direction,
 				.number = rule->number,
 				.hits = counts[id],
@@ -68,12 +63,10 @@ void hits_done(struct hits *h)
 	*h = (struct hits){};
 }
 
-void hits_json(const struct hits *h, uint32_t kind, const char *name, uint32_t direction,
-	       uint32_t number, struct json *j)
+void hits_json(const struct hits *h, uint32_t object, uint32_t direction, uint32_t number,
+	       struct json *j)
 {
-	struct hit key = {
-		.kind = kind, .name = name, .direction = direction, .number = number
-	};
+	struct hit key = { .object = object, .direction = direction, .number = number };
 	const struct hit *hit = NULL;
 
 	if (h->n)

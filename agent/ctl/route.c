@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "compile/build.h"
 #include "config/json.h"
 #include "ctl/device.h"
 #include "ctl/hits.h"
@@ -83,6 +84,7 @@ static struct json *routes_json(const struct agent *a, const struct route_table 
 {
 	const struct model *m = a->model;
 	const struct vpc *vpc = &m->vpcs[table->vpc];
+	uint32_t object = object_of_route_table(m, (size_t)(table - m->route_tables));
 	char to[ROUTE_TEXT], via[ROUTE_TEXT], why[DEVICE_TROUBLE];
 	struct json *list = json_new_array(), *j;
 
@@ -91,8 +93,7 @@ static struct json *routes_json(const struct agent *a, const struct route_table 
 			continue;
 		j = json_add(list, route_json(cidr_print(&vpc->cidrs[i], to), "local",
 					      "local", true, NULL));
-		hits_json(hits, HG_OBJECT_ROUTE_TABLE, table->name, 0, HG_RULE_LOCAL + i,
-			  j);
+		hits_json(hits, object, 0, HG_RULE_LOCAL + i, j);
 	}
 	for (uint32_t i = 0; i < table->n_routes; i++) {
 		const struct route *route = &table->routes[i];
@@ -104,7 +105,7 @@ static struct json *routes_json(const struct agent *a, const struct route_table 
 					route->prefix_list < 0 ? "static" : "prefix_list",
 					!trouble && route->kind != ROUTE_BLACKHOLE,
 					trouble));
-		hits_json(hits, HG_OBJECT_ROUTE_TABLE, table->name, 0, i, j);
+		hits_json(hits, object, 0, i, j);
 	}
 	return list;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "compile/build.h"
 #include "config/json.h"
 #include "ctl/device.h"
 #include "ctl/hits.h"
@@ -209,6 +210,7 @@ static struct json *nacl_rules_json(const struct model *m, const struct nacl *na
 					  .icmp_type = -1,
 					  .icmp_code = -1 };
 	struct json *list = json_new_array(), *j;
+	uint32_t object = object_of_nacl(m, (size_t)(nacl - m->nacls));
 
 	for (size_t i = 0; i < nacl->n_rules[direction]; i++) {
 		const struct nacl_rule *rule = &nacl->rules[direction][i];
@@ -221,7 +223,7 @@ static struct json *nacl_rules_json(const struct model *m, const struct nacl *na
 		json_set(j, "peer_cidr",
 			 rule->has_peer_cidr ? peer_json(m, &rule->peer_cidr)
 					     : json_new_string(NULL));
-		hits_json(hits, HG_OBJECT_NACL, nacl->name, direction, rule->number, j);
+		hits_json(hits, object, direction, rule->number, j);
 	}
 	j = json_add(list, json_new_object());
 	json_set_string(j, "rule", "*");
@@ -229,7 +231,7 @@ static struct json *nacl_rules_json(const struct model *m, const struct nacl *na
 	match_json(j, &any, true);
 	json_set_null(j, "cidr");
 	json_set_null(j, "peer_cidr");
-	hits_json(hits, HG_OBJECT_NACL, nacl->name, direction, HG_RULE_DEFAULT, j);
+	hits_json(hits, object, direction, HG_RULE_DEFAULT, j);
 	return list;
 }
 
@@ -274,7 +276,8 @@ static struct json *group_rules_json(const struct model *m, const struct group *
 		peers = json_set(j, "peers", json_new_array());
 		for (size_t k = 0; k < rule->n_peers; k++)
 			json_add(peers, peer_json(m, &rule->peers[k]));
-		hits_json(hits, HG_OBJECT_GROUP, group->name, direction, (uint32_t)i, j);
+		hits_json(hits, object_of_group(m, (size_t)(group - m->groups)),
+			  direction, (uint32_t)i, j);
 	}
 	return list;
 }
