@@ -178,20 +178,28 @@ static void set_object(struct json *step, const char *key, const struct image *i
 	json_set_string(step, key, text);
 }
 
-const char *route_destination(const struct image *image, const struct model *m,
-			      const struct hg_rule *rule,
-			      char buf[static DESTINATION_TEXT])
+/* By number: implicit tables share a name. NULL: not of a route table. */
+static const struct route_table *
+rule_table(const struct image *image, const struct model *m, const struct hg_rule *rule)
 {
-	uint32_t local = rule->number & ~HG_RULE_LOCAL;
-	/* By number: implicit tables share a name. */
 	uint32_t i = rule->object - object_of_route_table(m, 0);
-	const struct route_table *t;
-	const struct route *route;
 
 	if (image_object_kind(image, rule->object) != HG_OBJECT_ROUTE_TABLE ||
 	    i >= m->n_route_tables)
 		return NULL;
-	t = &m->route_tables[i];
+	return &m->route_tables[i];
+}
+
+const char *route_destination(const struct image *image, const struct model *m,
+			      const struct hg_rule *rule,
+			      char buf[static DESTINATION_TEXT])
+{
+	const struct route_table *t = rule_table(image, m, rule);
+	uint32_t local = rule->number & ~HG_RULE_LOCAL;
+	const struct route *route;
+
+	if (!t)
+		return NULL;
 	if (rule->number & HG_RULE_LOCAL)
 		return local < m->vpcs[t->vpc].n_cidrs
 			       ? cidr_print(&m->vpcs[t->vpc].cidrs[local], buf)
@@ -203,6 +211,50 @@ const char *route_destination(const struct image *image, const struct model *m,
 		return cidr_print(&route->to, buf);
 	snprintf(buf, DESTINATION_TEXT, "prefix_list/%s",
 		 m->prefix_lists[route->prefix_list].name);
+	return buf;
+}
+
+const char *route_target(const struct image *image, const struct model *m,
+			 const struct hg_rule *rule, char buf[static TARGET_TEXT])
+{
+	const struct route_table *t = rule_table(image, m, rule);
+	const char *kind = NULL, *name = NULL;
+	const struct route *route;
+
+	if (!t)
+		return NULL;
+	if (rule->number & HG_RULE_LOCAL)
+		return "local";
+	if (rule->number >= t->n_routes)
+		return NULL;
+	route = &t->routes[rule->number];
+	switch (route->kind) {
+	case ROUTE_LOCAL:
+		return "local";
+	case ROUTE_BLACKHOLE:
+		return "blackhole";
+	case ROUTE_INTERNET_GATEWAY:
+		kind = "internet_gateway";
+		name = m->internet_gateways[route->target].name;
+		break;
+	case ROUTE_NAT_GATEWAY:
+		kind = "nat_gateway";
+		name = m->nat_gateways[route->target].name;
+		break;
+	case ROUTE_EGRESS_ONLY_GATEWAY:
+		kind = "egress_only_gateway";
+		name = m->egress_only_gateways[route->target].name;
+		break;
+	case ROUTE_PEERING:
+		kind = "peering";
+		name = m->peerings[route->target].name;
+		break;
+	case ROUTE_INTERFACE:
+		kind = "interface";
+		name = m->interfaces[route->target].name;
+		break;
+	}
+	snprintf(buf, TARGET_TEXT, "%s/%s", kind, name);
 	return buf;
 }
 
@@ -242,6 +294,7 @@ static struct json *answer_step(const struct image *image, const struct model *m
 	const struct hg_rule *rule = s->rule ? image_rule(image, s->rule) : NULL;
 	bool is_group = is_group_step(s);
 	struct asked asked = step_asked(s, image, m);
+	char via[TARGET_TEXT];
 
 	json_set_string(step, "stage", stage_name(s->stage));
 	if (is_group) /* 's->object' is whose groups were asked */
@@ -250,6 +303,8 @@ static struct json *answer_step(const struct image *image, const struct model *m
 		set_object(step, "object", image,
 			   s->object || !rule ? s->object : rule->object);
 	set_rule(step, image, m, rule);
+	if (rule && s->stage == HG_STAGE_route)
+		json_set_string(step, "via", route_target(image, m, rule, via));
 	json_set_string(step, "result", s->allow ? "allow" : "deny");
 	if (is_group && !rule)
 		json_set(step, "objects", groups_asked(&asked, m));

@@ -48,6 +48,12 @@ const char *route_destination(const struct image *image, const struct model *m,
 			      const struct hg_rule *rule,
 			      char buf[static DESTINATION_TEXT]);
 
+#define TARGET_TEXT (HG_MAX_NAME + sizeof("egress_only_gateway/"))
+
+/* And its target: "local", "blackhole", "nat_gateway/nat-a". */
+const char *route_target(const struct image *image, const struct model *m,
+			 const struct hg_rule *rule, char buf[static TARGET_TEXT]);
+
 struct json;
 /* The answer of the contract, section 3. NULL when memory is short. */
 struct json *explain_answer(const struct question *q, const struct hg_trace *trace,

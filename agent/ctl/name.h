@@ -7,7 +7,6 @@
  * Errors   NULL where there is nothing to show.
  */
 #include <hg/abi.h>
-#include <hg/limits.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -31,12 +30,3 @@ struct json *ranges_json(const struct port_range *ranges, size_t n);
 struct json *icmp_json(int type, int code);
 /* "10.0.0.0/8", "prefix_list/office", "security_group/web". */
 struct json *peer_json(const struct model *m, const struct peer *peer);
-
-#define ROUTE_TEXT (HG_MAX_NAME + 32)
-
-/* "10.0.0.0/8", "prefix_list/office". */
-const char *route_to_print(const struct model *m, const struct route *route,
-			   char buf[static ROUTE_TEXT]);
-/* "local", "nat_gateway/nat-a". */
-const char *route_via_print(const struct model *m, const struct route *route,
-			    char buf[static ROUTE_TEXT]);

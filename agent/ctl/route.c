@@ -3,15 +3,12 @@
 /* Route tables as one reads them: the VPC's own CIDRs first, then what is written. A CIDR of the
  * VPC that a written route replaces has no line of its own. A route is a black hole where it says
  * so, and where what it names cannot take a packet now. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "compile/build.h"
+#include "compile/explain.h"
 #include "config/json.h"
 #include "ctl/device.h"
 #include "ctl/hits.h"
-#include "ctl/name.h"
 #include "ctl/request.h"
 
 static bool has_family(const struct interface *f, uint8_t family)
@@ -57,19 +54,6 @@ static const char *route_trouble(const struct agent *a, const struct route *rout
 	}
 }
 
-static struct json *route_json(const char *to, const char *via, const char *origin,
-			       bool is_active, const char *why)
-{
-	struct json *j = json_new_object();
-
-	json_set_string(j, "to", to);
-	json_set_string(j, "via", via);
-	json_set_string(j, "origin", origin);
-	json_set_string(j, "state", is_active ? "active" : "blackhole");
-	json_set_string(j, "why", why);
-	return j;
-}
-
 static bool is_replaced(const struct route_table *table, const struct cidr *cidr)
 {
 	for (size_t i = 0; i < table->n_routes; i++)
@@ -79,33 +63,53 @@ static bool is_replaced(const struct route_table *table, const struct cidr *cidr
 	return false;
 }
 
+static struct json *route_json(const struct agent *a, const struct hg_rule *rule,
+			       const struct hits *hits)
+{
+	struct image image = dataplane_image(a->dp);
+	char to[DESTINATION_TEXT], via[TARGET_TEXT];
+	struct json *j = json_new_object();
+
+	json_set_string(j, "to", route_destination(&image, a->model, rule, to));
+	json_set_string(j, "via", route_target(&image, a->model, rule, via));
+	hits_json(hits, rule->object, 0, rule->number, j);
+	return j;
+}
+
+static void state_json(struct json *j, const char *origin, bool is_active,
+		       const char *why)
+{
+	json_set_string(j, "origin", origin);
+	json_set_string(j, "state", is_active ? "active" : "blackhole");
+	json_set_string(j, "why", why);
+}
+
 static struct json *routes_json(const struct agent *a, const struct route_table *table,
 				const struct hits *hits)
 {
 	const struct model *m = a->model;
 	const struct vpc *vpc = &m->vpcs[table->vpc];
-	uint32_t object = object_of_route_table(m, (size_t)(table - m->route_tables));
-	char to[ROUTE_TEXT], via[ROUTE_TEXT], why[DEVICE_TROUBLE];
-	struct json *list = json_new_array(), *j;
+	struct hg_rule rule = {
+		.object = object_of_route_table(m, (size_t)(table - m->route_tables)),
+	};
+	struct json *list = json_new_array();
+	char why[DEVICE_TROUBLE];
 
 	for (uint32_t i = 0; i < vpc->n_cidrs; i++) {
 		if (is_replaced(table, &vpc->cidrs[i]))
 			continue;
-		j = json_add(list, route_json(cidr_print(&vpc->cidrs[i], to), "local",
-					      "local", true, NULL));
-		hits_json(hits, object, 0, HG_RULE_LOCAL + i, j);
+		rule.number = HG_RULE_LOCAL + i;
+		state_json(json_add(list, route_json(a, &rule, hits)), "local", true,
+			   NULL);
 	}
 	for (uint32_t i = 0; i < table->n_routes; i++) {
 		const struct route *route = &table->routes[i];
 		const char *trouble = route_trouble(a, route, why);
 
-		j = json_add(list,
-			     route_json(route_to_print(m, route, to),
-					route_via_print(m, route, via),
-					route->prefix_list < 0 ? "static" : "prefix_list",
-					!trouble && route->kind != ROUTE_BLACKHOLE,
-					trouble));
-		hits_json(hits, object, 0, i, j);
+		rule.number = i;
+		state_json(json_add(list, route_json(a, &rule, hits)),
+			   route->prefix_list < 0 ? "static" : "prefix_list",
+			   !trouble && route->kind != ROUTE_BLACKHOLE, trouble);
 	}
 	return list;
 }

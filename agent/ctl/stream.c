@@ -127,7 +127,7 @@ static void event_rule(struct json *j, struct agent *a, const struct hg_event *e
 {
 	struct image image = dataplane_image(a->dp);
 	const struct hg_rule *rule = NULL;
-	char text[96];
+	char text[96], to[DESTINATION_TEXT];
 
 	/* Rule ids belong to the image of their epoch. */
 	if (image.lines && e->rule && e->epoch == dataplane_epoch(a->dp))
@@ -141,7 +141,11 @@ static void event_rule(struct json *j, struct agent *a, const struct hg_event *e
 		 object_kind_name(image_object_kind(&image, rule->object)),
 		 image_object_name(&image, rule->object));
 	json_set_string(j, "object", text);
-	if (rule->number == HG_RULE_DEFAULT)
+	if (image_object_kind(&image, rule->object) == HG_OBJECT_ROUTE_TABLE)
+		json_set_string(j, "rule",
+				a->model ? route_destination(&image, a->model, rule, to)
+					 : NULL);
+	else if (rule->number == HG_RULE_DEFAULT)
 		json_set_string(j, "rule", "*");
 	else
 		json_set_number(j, "rule", rule->number);

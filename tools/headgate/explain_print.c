@@ -69,17 +69,22 @@ static void add_step(struct table *t, const struct json *step, bool with_at)
 {
 	const struct json *rule = json_get(step, "rule"),
 			  *objects = json_get(step, "objects");
-	const char *result = view_text(step, "result"), *state = view_text(step, "state");
+	const char *result = view_text(step, "result"), *state = view_text(step, "state"),
+		   *object = view_text(step, "object"), *via = view_text(step, "via");
 	bool is_allow = result && strcmp(result, "allow") == 0;
 	char buf[VIEW_TEXT];
 
+	if (via && object && strcmp(via, object) == 0)
+		via = NULL;
 	table_text(t, view_text(step, "stage"), PAINT_NONE);
 	if (json_size(objects) > 0)
 		table_cell(t, "no rule of %s", view_list(objects, 5, buf));
 	else
-		table_text(t,
-			   view_text(step, "object") ? view_text(step, "object") : state,
-			   PAINT_NONE);
+		table_cell(t, "%s%s%s",
+			   object  ? object
+			   : state ? state
+				   : "",
+			   via ? " > " : "", via ? via : "");
 	if (json_is_number(rule))
 		table_cell(t, "%.0f", json_number(rule));
 	else

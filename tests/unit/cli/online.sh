@@ -258,6 +258,9 @@ tcp       established  10.0.1.10:40000  [2001:db8::1]:443  192.0.2.1:9 to 192.0.
 WANT
 sent '^GET /v1/flows?src=10.0.0.0/8&port=443&protocol=tcp&state=established&limit=5 ' \
 	"the agent does the filtering"
+run 0 "connections are asked for by what NAT makes of them" flows --nat 203.0.113.20 --port 1024
+sent '^GET /v1/flows?nat=203.0.113.20&port=1024 ' "of the agent, too"
+run 2 "but not by what is no address" flows --nat nat-a
 {
 	printf '['
 	for i in $(seq 2500); do
@@ -313,7 +316,7 @@ run 0 "the agent's yes is a yes" explain --from 10.0.0.9 --to 10.0.1.10:443 -p t
 sent '"from":"10.0.0.9","from_port":0,"to":"10.0.1.10","to_port":443,"protocol":6,"tcp_flags":"S"' \
 	"the agent hears the question"
 far='{"verdict":"allow","reason":null,"aws_reason":null,"steps":[
-{"stage":"route","object":"nat_gateway/n","rule":"0.0.0.0/0","result":"allow"},
+{"stage":"route","object":"route_table/t","rule":"0.0.0.0/0","via":"nat_gateway/n","result":"allow"},
 {"stage":"nacl_ingress","object":"network_acl/edge","rule":100,"result":"allow","at":"nat_gateway/n"},
 {"stage":"nat","object":"nat_gateway/n","rule":null,"result":"allow"}],
 "rewrite":{"source":"203.0.113.20:40000","destination":null},"next_hop":{"device":"eth0","address":"203.0.113.1"},
@@ -322,10 +325,10 @@ echo "$far" | answer POST /v1/explain 200
 run 0 "a packet through a NAT gateway is explained" explain --from 10.0.1.10 --to 198.51.100.7:443 -p tcp
 same "where each rule stands, what becomes of the packet, and whereto it goes" <<'WANT'
 tcp [S] 10.0.1.10:40000 > 198.51.100.7:443
-STAGE         OBJECT                 RULE  RESULT  AT
-route         nat_gateway/n     0.0.0.0/0  allow   -
-nacl_ingress  network_acl/edge        100  allow   nat_gateway/n
-nat           nat_gateway/n             -  allow   -
+STAGE         OBJECT                              RULE  RESULT  AT
+route         route_table/t > nat_gateway/n  0.0.0.0/0  allow   -
+nacl_ingress  network_acl/edge                     100  allow   nat_gateway/n
+nat           nat_gateway/n                          -  allow   -
 source becomes 203.0.113.20:40000
 allowed, handed to eth0 for 203.0.113.1, tracked
 WANT

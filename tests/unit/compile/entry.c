@@ -227,8 +227,9 @@ static void test_nat(void)
 	_cleanup_free_ char *got = answer(&q, &t);
 
 	ok(strstr(got, "{'stage':'route','object':'route_table/main',"
-		       "'rule':'prefix_list/office','result':'allow'}") != NULL,
-	   "a route by a prefix list says which");
+		       "'rule':'prefix_list/office','via':'nat_gateway/nat',"
+		       "'result':'allow'}") != NULL,
+	   "a route by a prefix list says which, and whereto");
 	ok(strstr(got, "'result':'allow','at':'nat_gateway/nat'}") != NULL,
 	   "a step at a NAT gateway's border says at which");
 	ok(strstr(got, "'rewrite':{'source':'203.0.113.20:20000','destination':null}") !=
