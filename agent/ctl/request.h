@@ -61,8 +61,8 @@ verb_fn verb_history, verb_confirm, verb_rollback, verb_version;
 /* show.c */
 verb_fn verb_vpcs, verb_interfaces, verb_subnets, verb_nacls, verb_groups;
 verb_fn verb_prefix_lists;
-/* device.c, route.c */
-verb_fn verb_devices, verb_routes;
+/* device.c, route.c, nat.c */
+verb_fn verb_devices, verb_routes, verb_nat;
 /* stats.c */
 verb_fn verb_stats, verb_health, verb_events;
 /* flows.c */
