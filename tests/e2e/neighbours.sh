@@ -55,7 +55,7 @@ story() { # HOOK
 	check "without one there is none" within 5 is_managed '10.0.0.10 10.0.1.10 fd00:10:0:1::10 fd00:10::10'
 
 	agent_stop
-	check "--detach-all lets go" exits 0 "$BUILD/headgated" --bpf-dir "$BPF" --detach-all
+	check "--detach-all lets go" exits 0 at host "$BUILD/headgated" --bpf-dir "$BPF" --detach-all
 	is "$(managed)" '' "of the kernel's neighbours"
 	is "$(doors uplink)$(doors "$(device_of public)")" // "and of the devices"
 	lab down
