@@ -11,6 +11,7 @@
  *          before: control word, port, device, one flow line, counters.
  */
 #include "decide.h"
+#include "nat64.h"
 #include "quote.h"
 #include "rewrite.h"
 
@@ -208,7 +209,7 @@ static __noinline int pipeline_rewrite(struct frame *f, struct scratch *s)
 	struct pkt *pkt = &s->pkt;
 
 	if (pkt->act & ACT_FAMILY)
-		return -HG_DROP_INTERNAL;
+		return f->is_xdp ? -HG_DROP_INTERNAL : nat64_frame(f, pkt);
 	if (pkt->act & ACT_QUOTE)
 		return quote_frame(f, pkt, &s->quoted.tuple, &s->quote);
 	return rewrite_frame(f, pkt);

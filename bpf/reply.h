@@ -253,8 +253,8 @@ static __always_inline int reply_is_about_error(const struct pkt *pkt)
 				 pkt->key >> 8 < ICMP6_ECHO_REQUEST);
 }
 
-static __always_inline int reply_error(struct frame *f, const struct pkt *pkt,
-				       const struct hg_addr *source)
+static __noinline int reply_error(struct frame *f, const struct pkt *pkt,
+				  const struct hg_addr *source)
 {
 	int is6 = pkt->tuple.family == HG_FAMILY_6;
 	__u32 head = is6 ? sizeof(struct reply_error6) : sizeof(struct reply_error4);
@@ -337,7 +337,7 @@ static __always_inline int reply_store_ipv4(struct frame *f, const struct pkt *p
 	return 0;
 }
 
-static __always_inline int reply_segment(struct frame *f, const struct pkt *pkt)
+static __noinline int reply_segment(struct frame *f, const struct pkt *pkt)
 {
 	int is6 = pkt->tuple.family == HG_FAMILY_6, is_partial;
 	struct hg_tuple t = { .saddr = pkt->tuple.daddr,
@@ -402,7 +402,7 @@ static __always_inline int reply_echo_l3(struct frame *f, const struct pkt *pkt,
 }
 
 /* Fragments are turned round one by one. */
-static __always_inline int reply_echo(struct frame *f, const struct pkt *pkt)
+static __noinline int reply_echo(struct frame *f, const struct pkt *pkt)
 {
 	const __be16 *life = frame_at(f, pkt->l3 + REWRITE_TAIL4, 4),
 		     *p = frame_at(f, pkt->l4, 4);
@@ -427,8 +427,8 @@ static __always_inline int reply_echo(struct frame *f, const struct pkt *pkt)
 	return !reply_link_store(f, &link, 12) && !reply_echo_l3(f, pkt, old, check);
 }
 
-static __noinline int reply_frame(struct frame *f, const struct pkt *pkt,
-				  const struct hg_addr *source)
+static __always_inline int reply_frame(struct frame *f, const struct pkt *pkt,
+				       const struct hg_addr *source)
 {
 	if (!reply_is_due(f, pkt))
 		return 0;

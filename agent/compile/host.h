@@ -10,6 +10,7 @@
  * Errors   There is no ring buffer: events count as lost.
  */
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -37,7 +38,8 @@ enum {
 #define bpf_htonl(x) htonl(x)
 #define bpf_ntohl(x) ntohl(x)
 
-#define HOST_MAPS 20
+#define HOST_FRAME 65536
+#define HOST_MAPS  20
 
 struct host_map {
 	const void *map;
@@ -132,5 +134,28 @@ static inline long bpf_l4_csum_replace(void *ctx, uint32_t off, uint64_t from,
 	if (!check && flags & BPF_F_MARK_MANGLED_0)
 		check = 0xffff;
 	memcpy(f->data + off, &check, sizeof(check));
+	return 0;
+}
+
+static inline uint32_t bpf_get_prandom_u32(void)
+{
+	return 0;
+}
+
+/* The frame moves to where it has room to grow; who gave it keeps it as it was. */
+static inline long bpf_skb_change_proto(void *ctx, uint16_t protocol, uint64_t flags)
+{
+	static uint8_t moved[HOST_FRAME];
+	struct host_frame *f = ctx;
+	size_t link = 14, old = protocol == htons(ETH_P_IP) ? 40 : 20, new = 60 - old;
+
+	(void)flags;
+	if (f->size < link + old || f->size > sizeof(moved) - new)
+		return -1;
+	memcpy(moved, f->data, link);
+	memset(moved + link, 0, new);
+	memcpy(moved + link + new, f->data + link + old, f->size - link - old);
+	f->data = moved;
+	f->size += new - old;
 	return 0;
 }

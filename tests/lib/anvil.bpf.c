@@ -2,6 +2,7 @@
 
 /* Programs that do one thing to a frame, so that it can be looked at without rules: each reads the
  * question in 'ask', parses as the product does, and acts. */
+#include "nat64.h"
 #include "quote.h"
 #include "reply.h"
 
@@ -146,4 +147,20 @@ int reply_tc(struct __sk_buff *skb)
 	a->result = reply_frame(&f, pkt, &a->source);
 	a->csum = bpf_csum_update(skb, 0);
 	return a->result ? back(skb) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int nat64_tc(struct __sk_buff *skb)
+{
+	struct anvil_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_skb(skb, &f);
+	pkt = anvil_enter(&f, &a);
+	if (!pkt)
+		return TC_ACT_SHOT;
+	a->result = nat64_frame(&f, pkt);
+	a->csum = bpf_csum_update(skb, 0);
+	return a->result ? TC_ACT_SHOT : back(skb);
 }

@@ -3,7 +3,7 @@
 
 /* anvil: one step of the packet path, done to one frame, without rules.
  *
- * Shape    Programs of anvil.bpf.c: rewrite_tc, rewrite_xdp, quote_tc, quote_xdp, reply_tc. Each parses the frame as the
+ * Shape    Programs of anvil.bpf.c: rewrite_tc, rewrite_xdp, quote_tc, quote_xdp, reply_tc, nat64_tc. Each parses the frame as the
  *          product does, acts as 'ask' says, and sends what becomes of it back by the device that it came from.
  * Owner    anvil_close(). One a process.
  * Errors   What cannot be set up ends the program with a sentence.

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* From one family to the other: a frame and its description in, and out must come what the description in the other
+ * family describes, checksums made from nothing; finished by the device, too. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hg/drop.h>
+
+#include "tests/lib/anvil.h"
+#include "tests/lib/cable.h"
+#include "tests/lib/stand.h"
+#include "tests/lib/tap.h"
+
+#define CLIENT  "fd00:10:0:1::10"
+#define MAPPED  "64:ff9b::c633:6407"
+#define GATEWAY "203.0.113.20"
+#define SERVER  "198.51.100.7"
+
+static struct anvil_ask question;
+static struct cable_frame got;
+
+/* 'f' with the ends of the other side, IPv6 to IPv4 or back. */
+static struct frame across(const struct frame *f)
+{
+	struct frame w = *f;
+	bool is6 = f->saddr.family == 6;
+
+	w.saddr = address(is6 ? GATEWAY : MAPPED);
+	w.daddr = address(is6 ? SERVER : CLIENT);
+	w.ttl = 63;
+	if (f->protocol == 58 || f->protocol == 1) {
+		w.protocol = is6 ? 1 : 58;
+		w.icmp_type = is6 ? (f->icmp_type == 128 ? 8 : 0)
+				  : (f->icmp_type == 8 ? 128 : 129);
+	}
+	return w;
+}
+
+/* Traffic class or type of service, in a frame without tags. */
+static void set_tos(uint8_t *frame, uint8_t tos)
+{
+	uint8_t *ip = frame + 14;
+
+	if (ip[0] >> 4 == 6) {
+		ip[0] = 6 << 4 | tos >> 4;
+		ip[1] = (uint8_t)(tos << 4) | (ip[1] & 15);
+	} else {
+		ip[1] = tos;
+	}
+}
+
+/* What 'f' shall be, and the id that chance gave. */
+static size_t build_after(const struct frame *want, uint8_t tos, const uint8_t *from,
+			  uint8_t *buf)
+{
+	size_t size = frame_build(want, buf, FRAME_MAX, NULL);
+	uint8_t *ip = buf + 14;
+	uint16_t sum;
+
+	set_tos(buf, tos);
+	if (ip[0] >> 4 != 4)
+		return size;
+	if (size - 14 > 1260)
+		ip[6] = 0x40;
+	else
+		memcpy(ip + 4, from + 18, 2);
+	ip[10] = ip[11] = 0;
+	sum = frame_checksum(ip, 20, 0);
+	ip[10] = sum >> 8;
+	ip[11] = sum & 255;
+	return size;
+}
+
+static size_t build_before(const struct frame *f, uint8_t tos, uint8_t *buf)
+{
+	return build_after(f, tos, (uint8_t[FRAME_MAX]){}, buf);
+}
+
+static void translate(const char *what, struct frame f)
+{
+	struct frame want = across(&f);
+	uint8_t before[FRAME_MAX], after[FRAME_MAX];
+	size_t size = build_before(&f, 0xb9, before), want_size;
+
+	for (int ports = 0; ports < 2; ports++) {
+		struct anvil_answer a;
+
+		if (ports && f.sport)
+			want.sport = f.sport ^ 0x5555;
+		else if (ports)
+			want.icmp_id = 0x4321;
+		question = (struct anvil_ask){ .act = ACT_NAT | ACT_TTL | ACT_FAMILY,
+					       .to = anvil_tuple(&want) };
+		a = anvil_strike("nat64_tc", &question, before, size);
+		want_size = build_after(&want, 0xb9, a.frame, after);
+		is_frame(a.frame, a.ask.result ? 0 : a.size, after, want_size,
+			 "IPv%u to IPv%u: %s%s", f.saddr.family, want.saddr.family, what,
+			 ports ? ", and its port" : "");
+	}
+}
+
+static void protocols(const char *from, const char *to)
+{
+	struct frame f = frame_tcp(from, 40000, to, 80, TCP_SYN);
+
+	translate("TCP", f);
+	f.payload = 333;
+	translate("TCP with odd data", f);
+	f.payload = 1200;
+	translate("a long TCP segment", f);
+	f.payload = 1400;
+	translate("a longer one", f);
+	translate("UDP", frame_udp(from, 40000, to, 53));
+	f = frame_echo(from, to, 77);
+	translate("a ping", f);
+	f.payload = 1001;
+	translate("a long ping", f);
+	f.icmp_type = f.protocol == 58 ? 129 : 0;
+	translate("a pong", f);
+}
+
+static void refuse(const struct frame *f, int reason, const char *what)
+{
+	struct frame want = across(f);
+	uint8_t frame[FRAME_MAX];
+	size_t size = frame_build(f, frame, sizeof(frame), NULL);
+	struct anvil_answer a;
+
+	question = (struct anvil_ask){ .act = ACT_NAT | ACT_FAMILY,
+				       .to = anvil_tuple(&want) };
+	a = anvil_strike("nat64_tc", &question, frame, size);
+	is_reason(a.ask.parsed ? -a.ask.parsed : -a.ask.result, reason, "IPv%u: %s",
+		  f->saddr.family, what);
+}
+
+static void refuse_all(const char *from, const char *to)
+{
+	struct frame f = frame_udp(from, 1, to, 2), g = f;
+
+	f.more = true;
+	refuse(&f, HG_DROP_FRAGMENT, "fragments are not translated");
+	f = g;
+	f.options = 4;
+	f.n_extensions = 1;
+	f.extensions[0] = 60;
+	refuse(&f, HG_DROP_UNSUPPORTED, "nor options");
+	f = g;
+	f.n_vlans = 1;
+	refuse(&f, HG_DROP_UNSUPPORTED, "nor tags inside the frame");
+	f = frame_other(from, to, 47);
+	refuse(&f, HG_DROP_NAT_PROTOCOL, "nor GRE");
+	f = frame_icmp(from, to, f.saddr.family == 6 ? 200 : 40, 0);
+	refuse(&f, HG_DROP_NAT_PROTOCOL, "nor other ICMP");
+}
+
+/* IPv6 has no UDP without checksum; IPv4 has. */
+static void without_checksum(void)
+{
+	struct frame f = frame_udp(SERVER, 53, GATEWAY, 40000), want = across(&f);
+	uint8_t frame[FRAME_MAX];
+	struct frame_at at;
+	size_t size = frame_build(&f, frame, sizeof(frame), &at);
+	struct anvil_answer a;
+
+	memset(frame + at.l4 + 6, 0, 2);
+	question = (struct anvil_ask){ .act = ACT_NAT | ACT_FAMILY,
+				       .to = anvil_tuple(&want) };
+	a = anvil_strike("nat64_tc", &question, frame, size);
+	is_reason(-a.ask.result, HG_DROP_MALFORMED,
+		  "UDP without a checksum does not become IPv6");
+	f = frame_udp(CLIENT, 40000, MAPPED, 53);
+	want = across(&f);
+	size = frame_build(&f, frame, sizeof(frame), &at);
+	memset(frame + at.l4 + 6, 0, 2);
+	question.to = anvil_tuple(&want);
+	a = anvil_strike("nat64_tc", &question, frame, size);
+	ok(a.ask.result == 0 && a.frame[40] == 0 && a.frame[41] == 0,
+	   "but may become IPv4");
+}
+
+/* ---- of local stacks ---- */
+
+static void unfinished(struct frame f, const char *what)
+{
+	struct frame want = across(&f);
+	uint8_t before[FRAME_MAX], after[FRAME_MAX];
+	struct virtio_net_hdr header;
+	size_t size = build_before(&f, 0, before);
+
+	want.sport = 61000;
+	question = (struct anvil_ask){ .act = ACT_NAT | ACT_TTL | ACT_FAMILY,
+				       .to = anvil_tuple(&want) };
+	cable_unfinish(before, size, &header);
+	anvil_write(&question);
+	cable_send(&header, before, size);
+	cable_receive(&got, 2000);
+	size = build_after(&want, 0, got.bytes, after);
+	is_frame(got.bytes, got.size, after, size,
+		 "IPv%u to IPv%u: %s is finished by the device", f.saddr.family,
+		 want.saddr.family, what);
+}
+
+/* A large segment, cut by the device as one of the other family. */
+static void large(struct frame f)
+{
+	struct frame want = across(&f);
+	uint8_t *frame = calloc(1, CABLE_FRAME);
+	struct virtio_net_hdr header;
+	bool is6 = f.saddr.family == 6;
+	size_t head, size, right = 0, n = 0, out = 14 + (is6 ? 20 : 40) + 20;
+
+	head = frame_build(&f, frame, FRAME_MAX, NULL);
+	size = head + 20 * 1000 - 14 - (is6 ? 40 : 0);
+	frame[14 + (is6 ? 4 : 2)] = (uint8_t)(size >> 8);
+	frame[14 + (is6 ? 5 : 3)] = size & 255;
+	for (size_t i = 0; i < 20000; i++)
+		frame[head + i] = (uint8_t)(i * 7 + i / 251);
+	cable_unfinish(frame, head + 20000, &header);
+	header.gso_type = is6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	header.gso_size = 1000;
+	header.hdr_len = (uint16_t)head;
+	question = (struct anvil_ask){ .act = ACT_NAT | ACT_TTL | ACT_FAMILY,
+				       .to = anvil_tuple(&want) };
+	anvil_write(&question);
+	cable_send(&header, frame, head + 20000);
+	for (cable_receive(&got, 2000); got.size; cable_receive(&got, 100)) {
+		right += got.size == out + 1000 && cable_is_right(got.bytes, got.size) &&
+			 got.bytes[14] >> 4 == want.saddr.family &&
+			 memcmp(got.bytes + out, frame + head + n * 1000, 1000) == 0;
+		n++;
+	}
+	is((long long)n, 20, "IPv%u to IPv%u: a large segment leaves as many",
+	   f.saddr.family, want.saddr.family);
+	is((long long)right, 20, "IPv%u to IPv%u: each with its data, and right",
+	   f.saddr.family, want.saddr.family);
+	free(frame);
+}
+
+int main(void)
+{
+	anvil_open();
+	protocols(CLIENT, MAPPED);
+	protocols(SERVER, GATEWAY);
+	refuse_all(CLIENT, MAPPED);
+	refuse_all(SERVER, GATEWAY);
+	without_checksum();
+	cable_open();
+	cable_attach(anvil_fd("nat64_tc"));
+	unfinished(frame_udp(CLIENT, 40000, MAPPED, 53), "UDP");
+	unfinished(frame_udp(SERVER, 53, GATEWAY, 40000), "UDP");
+	unfinished(frame_tcp(CLIENT, 40000, MAPPED, 80, TCP_SYN), "TCP");
+	unfinished(frame_tcp(SERVER, 80, GATEWAY, 40000, TCP_SYN | TCP_ACK), "TCP");
+	large(frame_tcp(CLIENT, 40000, MAPPED, 80, TCP_ACK));
+	large(frame_tcp(SERVER, 80, GATEWAY, 40000, TCP_ACK));
+	anvil_close();
+	return done();
+}
