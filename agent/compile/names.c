@@ -132,6 +132,16 @@ static bool object_add(struct names *n, uint32_t kind, const char *name, bool is
 	return text_add(n, name, true) && vec_push(&n->objects, o);
 }
 
+/* Of a kind of which VPCs have implicit ones. */
+static bool object_add_of(struct names *n, uint32_t kind, const char *name,
+			  bool is_implicit, uint32_t vpc)
+{
+	struct hg_object o = { kind, (uint32_t)n->text.n, is_implicit,
+			       is_implicit ? vpc : 0 };
+
+	return text_add(n, name, true) && vec_push(&n->objects, o);
+}
+
 static bool zone_add(struct names *n, const char *kind, const char *name, uint32_t zone)
 {
 	struct hg_zone z = { .zone = zone, .text = (uint32_t)n->text.n };
@@ -146,8 +156,9 @@ static bool gateways_collect(const struct build *b, struct names *n)
 	bool ok = true;
 
 	for (size_t i = 0; i < m->n_route_tables && ok; i++)
-		ok = object_add(n, HG_OBJECT_ROUTE_TABLE, m->route_tables[i].name,
-				m->route_tables[i].is_implicit);
+		ok = object_add_of(n, HG_OBJECT_ROUTE_TABLE, m->route_tables[i].name,
+				   m->route_tables[i].is_implicit,
+				   object_of_vpc((size_t)m->route_tables[i].vpc));
 	for (size_t i = 0; i < m->n_internet_gateways && ok; i++)
 		ok = object_add(n, HG_OBJECT_INTERNET_GATEWAY,
 				m->internet_gateways[i].name, false);
@@ -180,11 +191,13 @@ static bool names_collect(const struct build *b, struct names *n)
 	for (size_t i = 0; i < m->n_subnets && ok; i++)
 		ok = object_add(n, HG_OBJECT_SUBNET, m->subnets[i].name, false);
 	for (size_t i = 0; i < m->n_nacls && ok; i++)
-		ok = object_add(n, HG_OBJECT_NACL, m->nacls[i].name,
-				m->nacls[i].is_implicit);
+		ok = object_add_of(n, HG_OBJECT_NACL, m->nacls[i].name,
+				   m->nacls[i].is_implicit,
+				   object_of_vpc((size_t)m->nacls[i].vpc));
 	for (size_t i = 0; i < m->n_groups && ok; i++)
-		ok = object_add(n, HG_OBJECT_GROUP, m->groups[i].name,
-				m->groups[i].is_implicit);
+		ok = object_add_of(n, HG_OBJECT_GROUP, m->groups[i].name,
+				   m->groups[i].is_implicit,
+				   object_of_vpc((size_t)m->groups[i].vpc));
 	for (size_t i = 0; i < m->n_interfaces && ok; i++) {
 		const struct interface *f = &m->interfaces[i];
 

@@ -139,14 +139,20 @@ void live_next_hop(struct image *image, uint32_t device, unsigned family,
 
 /* ---- hits ---- */
 
-/* A rule is the same one when object, direction and number are. */
+/* A rule is the same one when object, direction and number are; and an implicit object, when
+ * it is of the same VPC. */
 static uint64_t rule_hash(const struct image *image, const struct hg_rule *rule)
 {
+	const struct hg_object *object =
+		image_record(image, image_header(image)->objects, rule->object,
+			     sizeof(struct hg_object));
+	const char *owner = object ? image_object_name(image, object->owner) : "";
 	const char *name = image_object_name(image, rule->object);
 	uint32_t key[] = { image_object_kind(image, rule->object), rule->direction,
 			   rule->number };
 	uint64_t h = hash64(1, key, sizeof(key));
 
+	h = hash64(h, owner, strlen(owner) + 1);
 	return hash64(h, name, strlen(name)) | 1;
 }
 

@@ -330,7 +330,7 @@ struct hg_object {
 	__u32 kind;  /* HG_OBJECT_* */
 	__u32 text;  /* byte offset of the name in 'text', NUL terminated */
 	__u32 flags; /* 1: implicit, not in the rule set */
-	__u32 zero;
+	__u32 owner; /* object of the VPC that it is implicit in: each has one of that name */
 };
 HG_SIZE(struct hg_object, 16);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include <hg/drop.h>
 
 #include "base/cleanup.h"
@@ -163,6 +165,51 @@ static void epochs(struct stand *s)
 	   "the first packet after each switch meets it");
 }
 
+/* Of what is implicit in VPC 'name', all rules together. */
+static uint64_t hits_of(struct stand *s, const char *name)
+{
+	struct image image = dataplane_image(stand_plane(s));
+	uint64_t sum = 0, hits;
+
+	for (uint32_t id = 1; id < image_header(&image)->n_rules; id++) {
+		const struct hg_rule *rule = image_rule(&image, id);
+		const struct hg_object *o = image_record(
+			&image, image_header(&image)->objects, rule->object, sizeof(*o));
+
+		if (o->owner && strcmp(image_object_name(&image, o->owner), name) == 0 &&
+		    dataplane_hits(stand_plane(s), id, &hits) == 0)
+			sum += hits;
+	}
+	return sum;
+}
+
+static void hits_stay(struct stand *s)
+{
+	static const char rules[] =
+		"{ 'headgate': 1, 'vpcs': { 'v': { 'cidrs': ['10.200.0.0/16'] },"
+		"                           'w': { 'cidrs': ['10.201.0.0/16'] } },"
+		"  'subnets': { 's': { 'vpc': 'v', 'cidrs': ['10.200.0.0/24'] },"
+		"               't': { 'vpc': 'w', 'cidrs': ['10.201.0.0/24'] } },"
+		"  'interfaces': {"
+		"    'a': { 'subnet': 's', 'device': 'p0', 'addresses': ['10.200.0.10'] "
+		"},"
+		"    'b': { 'subnet': 't', 'device': 'p1', 'addresses': ['10.201.0.10'] "
+		"} } }";
+	uint64_t hits;
+
+	stand_reset(s);
+	stand_rules(s, rules);
+	stand_in(s, "p1", frame_tcp("10.201.0.10", 40000, "192.0.2.1", 80, TCP_SYN));
+	stand_in(s, "p1", frame_tcp("10.201.0.10", 40001, "192.0.2.1", 80, TCP_SYN));
+	hits = hits_of(s, "w");
+	ok(hits && hits_of(s, "v") == 0,
+	   "rules that each VPC has are hit in the packet's VPC");
+	stand_rules(s, rules);
+	is((long long)hits_of(s, "w"), (long long)hits,
+	   "another rule set takes their hits over");
+	is((long long)hits_of(s, "v"), 0, "VPC by VPC");
+}
+
 int main(void)
 {
 	struct stand *s = stand_new(1024);
@@ -174,6 +221,7 @@ int main(void)
 		strict_judges_the_opening(s, family);
 	}
 	epochs(s);
+	hits_stay(s);
 	stand_free(s);
 	return done();
 }
