@@ -120,15 +120,17 @@ HG_GLOBAL __u32 port_next(const struct hg_port_set *set, __u32 from)
 		return word << 6 | (port_lowest(left) & 63);
 	/* All words of 'full', and the part of the first that came before. */
 	for (__u32 n = 0; n <= HG_PORT_FULL; n++) {
-		__u32 k = ((from >> 12) + n) & (HG_PORT_FULL - 1);
+		__u64 at, k = ((from >> 12) + n) & (HG_PORT_FULL - 1);
 		__u64 open = ~READ_ONCE(set->full[k]) & mask;
 
 		if (open) {
-			word = k << 6 | (port_lowest(open) & 63);
-			if (word >= HG_PORT_WORDS)
+			at = k << 6 | ((__u64)port_lowest(open) & 63);
+			/* Of an OR of halves Linux 6.1 forgets what is above. */
+			VERIFIER_KEEP(at);
+			if (at >= HG_PORT_WORDS)
 				return HG_PORTS;
-			left = ~READ_ONCE(set->taken[word]);
-			return word << 6 | (left ? port_lowest(left) & 63 : 0);
+			left = ~READ_ONCE(set->taken[at]);
+			return (__u32)at << 6 | (left ? port_lowest(left) & 63 : 0);
 		}
 		mask = ~0ULL;
 	}
