@@ -41,9 +41,6 @@ static __always_inline void frame_from_skb(struct __sk_buff *skb, struct frame *
 	f->data = (void *)(long)skb->data;
 	f->end = (void *)(long)skb->data_end;
 	f->len = skb->len;
-	f->segs = skb->gso_segs > 1 ? skb->gso_segs : 1;
-	f->gso_size = skb->gso_size;
-	f->is_tagged = skb->vlan_present;
 	f->ifindex = skb->ifindex;
 	f->ctx = skb;
 	f->is_xdp = 0;
@@ -55,6 +52,9 @@ static __always_inline int parse_skb(struct __sk_buff *skb, struct frame *f,
 	int r;
 
 	frame_from_skb(skb, f);
+	pkt->segs = skb->gso_segs > 1 ? skb->gso_segs : 1;
+	pkt->gso_size = skb->gso_size;
+	pkt->is_tagged = skb->vlan_present;
 	r = pipeline_parse(f, pkt);
 	/* Headers that lie in fragments of the buffer are pulled once, and parsed again. */
 	if ((pkt->is_cut || pkt->is_error) && f->data + f->len > f->end) {
@@ -197,7 +197,6 @@ static __always_inline int door_xdp(struct xdp_md *xdp)
 {
 	struct frame f = { .data = (void *)(long)xdp->data,
 			   .end = (void *)(long)xdp->data_end,
-			   .segs = 1,
 			   .ifindex = xdp->ingress_ifindex,
 			   .ctx = xdp,
 			   .is_xdp = 1 };

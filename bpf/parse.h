@@ -220,7 +220,7 @@ static __always_inline int parse_ipv4(struct frame *f, struct pkt *pkt, __u32 l3
 		return parse_cut(pkt);
 	header = h->ihl * 4;
 	pkt->len = bpf_ntohs(h->tot_len);
-	if (pkt->len == 0 && f->segs > 1) /* BIG TCP */
+	if (pkt->len == 0 && pkt->segs > 1) /* BIG TCP */
 		pkt->len = f->len - l3;
 	if (h->version != 4 || header < sizeof(*h) || pkt->len < header ||
 	    l3 + pkt->len > f->len)
@@ -286,7 +286,7 @@ static __always_inline int parse_ipv6(struct frame *f, struct pkt *pkt, __u32 l3
 	if (!h)
 		return parse_cut(pkt);
 	pkt->room = bpf_ntohs(h->payload_len);
-	if (pkt->room == 0 && f->segs > 1) /* BIG TCP */
+	if (pkt->room == 0 && pkt->segs > 1) /* BIG TCP */
 		pkt->room = f->len - l3 - sizeof(*h);
 	pkt->len = pkt->room + sizeof(*h);
 	if (h->version != 6 || l3 + pkt->len > f->len)

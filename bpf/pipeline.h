@@ -33,7 +33,8 @@ static __always_inline struct scratch *pipeline_enter(__u8 door, __u8 commit)
 			       .now = clock_ticks(READ_ONCE(c->skew)),
 			       .monitor = READ_ONCE(c->monitor),
 			       .door = door,
-			       .commit = commit };
+			       .commit = commit,
+			       .segs = 1 };
 	return s;
 }
 
@@ -41,9 +42,7 @@ static __always_inline int pipeline_parse(struct frame *f, struct pkt *pkt)
 {
 	pkt->ifindex = f->ifindex;
 	pkt->frame_len = f->len;
-	pkt->segs = f->segs;
 	pkt->is_xdp = f->is_xdp;
-	pkt->is_tagged = f->is_tagged;
 	return parse(f, pkt);
 }
 
@@ -69,14 +68,14 @@ static __always_inline __u32 pipeline_size(struct frame *f, const struct pkt *pk
 	const struct tcphdr *h;
 	__u32 header;
 
-	if (!f->gso_size)
+	if (!pkt->gso_size)
 		return pkt->len;
 	header = sizeof(struct udphdr);
 	if (pkt->tuple.protocol == IPPROTO_TCP) {
 		h = frame_at(f, pkt->l4, sizeof(*h));
 		header = h ? h->doff * 4 : sizeof(*h);
 	}
-	return pkt->l4 - pkt->l3 + header + f->gso_size;
+	return pkt->l4 - pkt->l3 + header + pkt->gso_size;
 }
 
 /* What the flow's rewrite makes of the packet. */

@@ -41,10 +41,7 @@ enum {
 /* The bytes of a frame; 'data' to 'end' is what can be read directly. */
 struct frame {
 	void *data, *end;
-	__u32 len;      /* of the whole frame */
-	__u32 segs;     /* wire packets that it stands for, at least 1 */
-	__u32 gso_size; /* of their payload, 0: it is one */
-	__u32 is_tagged;
+	__u32 len; /* of the whole frame */
 	__u32 ifindex;
 	void *ctx; /* of the program, for helpers */
 	int is_xdp;
@@ -70,8 +67,9 @@ struct pkt {
 	__u32 len;      /* of the IP packet */
 	__u32 seq, ack; /* TCP, host order */
 	__u32 frag_id;
-	__u32 room; /* from l4 to the end of the IP packet */
-	__u32 segs;
+	__u32 room;     /* from l4 to the end of the IP packet */
+	__u32 segs;     /* wire packets that the frame stands for, at least 1 */
+	__u32 gso_size; /* of their payload, 0: it is one */
 	__u32 frame_len;
 	__u32 ifindex;
 	__u32 rule; /* that decided, 0 none */

@@ -202,7 +202,6 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 	struct frame f = { .data = frame,
 			   .end = frame + size,
 			   .len = size,
-			   .segs = 1,
 			   .ifindex = device,
 			   .ctx = &ctx };
 	struct scratch *s;
@@ -234,7 +233,6 @@ void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t 
 	struct frame f = { .data = ctx.data,
 			   .end = ctx.data + size,
 			   .len = size,
-			   .segs = 1,
 			   .ifindex = device,
 			   .ctx = &ctx };
 	int is_answer = 0;

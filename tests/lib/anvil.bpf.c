@@ -54,7 +54,6 @@ static __always_inline void frame_of_skb(struct __sk_buff *skb, struct frame *f)
 	*f = (struct frame){ .data = (void *)(long)skb->data,
 			     .end = (void *)(long)skb->data_end,
 			     .len = skb->len,
-			     .segs = skb->gso_segs > 1 ? skb->gso_segs : 1,
 			     .ctx = skb };
 }
 
@@ -69,7 +68,6 @@ static __always_inline void frame_of_xdp(struct xdp_md *xdp, struct frame *f)
 	*f = (struct frame){ .data = (void *)(long)xdp->data,
 			     .end = (void *)(long)xdp->data_end,
 			     .len = bpf_xdp_get_buff_len(xdp),
-			     .segs = 1,
 			     .ctx = xdp,
 			     .is_xdp = 1 };
 }
