@@ -151,7 +151,8 @@ static __always_inline void decide_begin(struct scratch *s)
 	s->came = s->pkt.tuple;
 	s->leg = (struct leg){};
 	s->tracks = s->has_entry = s->is_related = 0;
-	s->nat = s->public = s->needs_port = s->strict = s->from_subnet = s->was_idle = 0;
+	s->nat = s->into = s->public = s->needs_port = s->strict = s->from_subnet =
+		s->was_idle = 0;
 }
 
 /* Back to where it came in, as a packet of a connection that nobody knows. */

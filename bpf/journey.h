@@ -170,8 +170,9 @@ static __always_inline int journey_in(struct scratch *s, const struct hg_place *
 	s->ends.sender_subnet = 0;
 	pkt->act |= ACT_TTL;
 	if (p->kind == HG_PLACE_NAT)
-		return nat_back(s, p->nat, 0);
-	ends_at(s, p->vpc);
+		s->into = p->nat;
+	else
+		ends_at(s, p->vpc);
 	return 0;
 }
 
@@ -230,6 +231,8 @@ HG_GLOBAL int journey_outside(struct scratch *s, __u32 uplink, __u32 object)
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
+	if (is_link_local6(&pkt->tuple.saddr, pkt->tuple.family))
+		return 1;
 	from = uplink_place(pkt, uplink, &pkt->tuple.saddr);
 	to = uplink_place(pkt, uplink, &pkt->tuple.daddr);
 	if (!from || !to)
@@ -309,26 +312,9 @@ HG_GLOBAL int journey_onward(struct scratch *s)
 		r = 0;
 	}
 	/* To the private address of a NAT gateway: an answer, or nothing. */
-	if (r == 0 && s->ends.dst.nat && s->leg.kind != HG_ROUTE_INTERFACE)
-		r = nat_back(s, s->ends.dst.nat, s->ends.sender_subnet);
+	if (s->leg.kind != HG_ROUTE_INTERFACE)
+		s->into = s->ends.dst.nat;
 	return r;
-}
-
-/* Does it leave its subnet? */
-static __always_inline int journey_leaves(struct scratch *s)
-{
-	const struct hg_interface *to;
-	const struct hg_nat *n;
-
-	if (s->leg.kind == HG_ROUTE_INTERFACE) {
-		to = image_interface(&s->pkt, s->leg.target);
-		return !to || to->subnet != s->ends.sender_subnet;
-	}
-	if (s->leg.kind == HG_ROUTE_NAT) {
-		n = image_nat(&s->pkt, s->leg.target);
-		return !n || n->subnet != s->ends.sender_subnet;
-	}
-	return s->ends.dst.subnet != s->ends.sender_subnet;
 }
 
 /* Through the sender's filters and its subnet's table. */
@@ -343,7 +329,7 @@ HG_GLOBAL int journey_start(struct scratch *s, __u32 flags)
 	route_find(s, s->ends.sender_subnet, 0);
 	if (s->ends.sender && (!(flags & HG_FLOW_TRACK_SRC) || s->strict))
 		r = journey_groups(s, s->ends.sender, HG_EGRESS, HG_FLOW_TRACK_SRC);
-	if (r == 0 && journey_leaves(s))
+	if (r == 0 && route_leaves(s, s->ends.sender_subnet))
 		r = nacl_judge(pkt, s->ends.sender_subnet, HG_EGRESS, s->ends.dst.peer,
 			       &pkt->tuple.saddr);
 	return r ? r : route_take(s, s->ends.sender_subnet);
@@ -384,7 +370,10 @@ HG_GLOBAL int journey(struct scratch *s, __u32 uplink, __u32 object, __u32 flags
 		if (r == 1)
 			goto away;
 	}
-	r = journey_aim(s);
+	if (s->into)
+		r = nat_back(s, s->into, s->ends.sender_subnet);
+	if (r == 0)
+		r = journey_aim(s);
 	if (r == 0)
 		r = journey_arrive(s, flags);
 	if (r)

@@ -193,6 +193,7 @@ HG_GLOBAL int nat_enter(struct scratch *s, __u32 id)
 	if (r)
 		return r;
 	pkt->meter = id;
+	pkt->act |= ACT_TTL;
 	s->nat = s->ends.nat = id;
 	r = nat_say(s, n, nat_admit(s, n));
 	if (r == 0)
@@ -218,7 +219,7 @@ HG_GLOBAL int nat_leave(struct scratch *s, __u32 id)
 	route_find(s, n->subnet, 0);
 	pkt->at = n->object;
 	r = nat_groups(s, n, HG_EGRESS);
-	if (r == 0 && s->ends.dst.subnet != n->subnet)
+	if (r == 0 && route_leaves(s, n->subnet))
 		r = nacl_judge(pkt, n->subnet, HG_EGRESS, s->ends.dst.peer,
 			       &pkt->tuple.saddr);
 	if (r == 0)

@@ -51,6 +51,23 @@ HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 is_back)
 	return 0;
 }
 
+/* Does the route that was found lead out of 'subnet'? */
+static __always_inline int route_leaves(const struct scratch *s, __u32 subnet)
+{
+	const struct hg_interface *to;
+	const struct hg_nat *n;
+
+	if (s->leg.kind == HG_ROUTE_INTERFACE) {
+		to = image_interface(&s->pkt, s->leg.target);
+		return !to || to->subnet != subnet;
+	}
+	if (s->leg.kind == HG_ROUTE_NAT) {
+		n = image_nat(&s->pkt, s->leg.target);
+		return !n || n->subnet != subnet;
+	}
+	return s->ends.dst.subnet != subnet;
+}
+
 /* The stage. */
 HG_GLOBAL int route_take(struct scratch *s, __u32 subnet)
 {

@@ -34,6 +34,7 @@ struct scratch {
 	/* where the packet is on its way */
 	struct leg leg;
 	__u32 nat;         /* NAT gateway that it went through, 0 none */
+	__u32 into;        /* NAT gateway that it is for, 0 none */
 	__be32 public;     /* the elastic IP that stands for it then */
 	__u32 needs_port;  /* it has not chosen a port yet */
 	__u32 strict;      /* STRICT_* */

@@ -56,6 +56,7 @@ static __always_inline void ends_find(const struct pkt *pkt, const struct hg_dev
 	e->own = d->interface;
 	e->role = d->role;
 	e->vpc = d->vpc;
+	e->nat = 0;
 	class_find(pkt, d->vpc, &pkt->tuple.saddr, &e->src);
 	class_find(pkt, d->vpc, &pkt->tuple.daddr, &e->dst);
 	e->sender = e->src.interface;
