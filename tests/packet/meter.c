@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What NAT gateways have counted, through images that come and go. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "config/read.h"
+#include "kernel/meter.h"
+#include "tests/lib/stand.h"
+#include "tests/lib/tap.h"
+
+#define MAX_CPUS 1024
+
+/* A rule set with a NAT gateway for each letter, compiled after what is in force. */
+static void letters_switch(struct dataplane *dp, const char *letters)
+{
+	_cleanup_(diag_freep) struct diag *d = diag_new();
+	_cleanup_(model_freep) struct model *m = NULL;
+	_cleanup_(image_freep) struct image *image = NULL;
+	struct image old = dataplane_image(dp);
+	const struct facts facts = { .previous = old.lines ? &old : NULL };
+	char nats[1024] = "", text[2048];
+
+	for (const char *l = letters; *l; l++)
+		sprintf(nats + strlen(nats),
+			"%s\"%c\":{\"subnet\":\"s\",\"private_address\":\"10.0.0.%d\"}",
+			l > letters ? "," : "", *l, *l);
+	snprintf(text, sizeof(text),
+		 "{\"headgate\":1,\"vpcs\":{\"v\":{\"cidrs\":[\"10.0.0.0/16\"]}},"
+		 "\"subnets\":{\"s\":{\"cidrs\":[\"10.0.0.0/24\"],\"device\":\"br\"}},"
+		 "\"nat_gateways\":{%s}}",
+		 nats);
+	if (config_read_text("rules", text, strlen(text), NULL, d, &m) < 0 ||
+	    image_compile(m, &facts, d, &image) < 0)
+		bail("the rule set of the test is refused");
+	plane_switch(dp, image, false);
+}
+
+static uint32_t number_of(struct dataplane *dp, const char *name)
+{
+	struct image image = dataplane_image(dp);
+	struct hg_table nats = image_header(&image)->nats;
+
+	for (uint32_t id = 1; id < nats.n; id++) {
+		const struct hg_nat *g = image_record(&image, nats, id, sizeof(*g));
+
+		if (g->object && strcmp(image_object_name(&image, g->object), name) == 0)
+			return id;
+	}
+	return 0;
+}
+
+/* As packets would, on every CPU. Returns the sum of packets[0]. */
+static uint64_t count(struct dataplane *dp, uint32_t nat, int n_cpus)
+{
+	static struct hg_meter cpus[MAX_CPUS];
+	uint64_t sum = 0;
+
+	for (int i = 0; i < n_cpus; i++) {
+		cpus[i] = (struct hg_meter){ .packets = { 100 + i, 1 },
+					     .idle_timeouts = 1,
+					     .port_errors = 7 };
+		sum += cpus[i].packets[0];
+	}
+	if (bpf_map_update_elem(dataplane_map_fd(dp, "hg_meters"), &nat, cpus, BPF_ANY) <
+	    0)
+		bail("hg_meters cannot be written");
+	return sum;
+}
+
+static struct hg_meter read_of(struct dataplane *dp, const char *name)
+{
+	struct hg_meter m = {};
+
+	if (meter_read(dp, number_of(dp, name), &m) < 0)
+		bail("the meter of %s cannot be read", name);
+	return m;
+}
+
+int main(void)
+{
+	const struct dataplane_options options = { .n_flow_sets = 64, .max_flows = 64 };
+	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
+	static uint32_t idle[HG_METERS];
+	int n_cpus = libbpf_num_possible_cpus();
+	struct hg_meter m;
+	uint64_t sum;
+
+	if (n_cpus < 1 || n_cpus > MAX_CPUS)
+		bail("%d CPUs", n_cpus);
+	if (dataplane_open(&options, &dp) < 0)
+		bail("dataplane_open: %s", dataplane_error());
+	letters_switch(dp, "bc");
+	m = read_of(dp, "b");
+	is((long long)(m.packets[0] + m.idle_timeouts), 0,
+	   "a new NAT gateway has counted nothing");
+	sum = count(dp, number_of(dp, "b"), n_cpus);
+	m = read_of(dp, "b");
+	is((long long)m.packets[0], (long long)sum,
+	   "what all CPUs counted is one number");
+	is((long long)m.port_errors, 7LL * n_cpus, "of each kind");
+	idle[number_of(dp, "b")] = 5;
+	is(meters_add_idle(dp, idle), 0, "the sweep may count, too");
+	meters_add_idle(dp, idle);
+	m = read_of(dp, "b");
+	is((long long)m.idle_timeouts, n_cpus + 10,
+	   "and its numbers are added to those of packets");
+	is((long long)read_of(dp, "c").idle_timeouts, 0, "of that NAT gateway alone");
+
+	letters_switch(dp, "abc");
+	m = read_of(dp, "b");
+	ok(m.packets[0] == sum && m.idle_timeouts == (uint64_t)n_cpus + 10,
+	   "a NAT gateway that stays keeps its numbers when another comes before it");
+	m = read_of(dp, "a");
+	is((long long)(m.packets[0] + m.idle_timeouts), 0, "and that one begins at 0");
+
+	letters_switch(dp, "ac");
+	letters_switch(dp, "ac");
+	letters_switch(dp, "acd");
+	is(number_of(dp, "d"), 1, "the number of one that left comes to another");
+	m = read_of(dp, "d");
+	is((long long)(m.packets[0] + m.idle_timeouts + m.port_errors), 0,
+	   "without what the other had counted");
+	return done();
+}
