@@ -203,7 +203,7 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 }
 
 /* The frame becomes what was decided. A call: its stack is not there when packets are judged. */
-static __noinline int pipeline_rewrite(struct frame *f, struct scratch *s)
+static __always_inline int pipeline_rewrite(struct frame *f, struct scratch *s)
 {
 	struct pkt *pkt = &s->pkt;
 

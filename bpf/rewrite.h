@@ -279,7 +279,7 @@ static __always_inline int rewrite_ipv6(struct frame *f, const struct pkt *pkt)
 		       : 0;
 }
 
-static __always_inline int rewrite_frame(struct frame *f, const struct pkt *pkt)
+static __noinline int rewrite_frame(struct frame *f, const struct pkt *pkt)
 {
 	return pkt->tuple.family == HG_FAMILY_6 ? rewrite_ipv6(f, pkt)
 						: rewrite_ipv4(f, pkt);

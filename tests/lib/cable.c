@@ -25,6 +25,9 @@
 #define NEAR "near"
 #define FAR  "far"
 
+/* Of linux/if.h, which does not go with net/if.h. */
+enum { OPER_UNKNOWN = 0, OPER_UP = 6 };
+
 #define TUNNEL      "tunnel"
 #define TUNNEL_END  "192.0.2.2"
 #define TUNNEL_PORT 4789
@@ -81,6 +84,28 @@ static void make_pair(void)
 	nl_socket_free(nl);
 }
 
+/* Until its queue has heard that there is a link, a device drops what it is given. */
+static void wait_for_link(const char *name)
+{
+	struct nl_sock *nl = nl_socket_alloc();
+	uint8_t state = OPER_UNKNOWN;
+
+	if (!nl || nl_connect(nl, NETLINK_ROUTE) < 0)
+		bail("no netlink");
+	for (int ms = 0; ms < 10000 && state != OPER_UP; ms++) {
+		struct rtnl_link *link;
+
+		if (rtnl_link_get_kernel(nl, 0, name, &link) < 0)
+			bail("no %s", name);
+		state = rtnl_link_get_operstate(link);
+		rtnl_link_put(link);
+		usleep(1000);
+	}
+	nl_socket_free(nl);
+	if (state != OPER_UP)
+		bail("%s has no link", name);
+}
+
 void cable_open(void)
 {
 	struct sockaddr_ll here = { .sll_family = AF_PACKET,
@@ -98,6 +123,8 @@ void cable_open(void)
 	turn_off(FAR, ETHTOOL_STXCSUM);
 	bring_up(NEAR);
 	bring_up(FAR);
+	wait_for_link(NEAR);
+	wait_for_link(FAR);
 	here.sll_ifindex = (int)if_nametoindex(NEAR);
 	if (setsockopt(sock, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(sock, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0 ||
