@@ -3,8 +3,9 @@
 
 /* port: the source port that a NAT address speaks from.
  *
- * In       scratch->answer: the key of the answers' flow but for its dport; scratch->pkt,
- *          which is still the client's.
+ * In       scratch->came, the client's packet; scratch->answer: the key of the answers' flow.
+ *          Its dport is of no account but to chance: who asks again leaves the one there
+ *          that would not do, and is given another.
  * Out      The port, in answer.dport.
  * Result   The port in host order, or 0: all of them are taken.
  * Cost     The client's own port, free: a word of tags. Some other of few: a word each for
@@ -49,17 +50,18 @@ static __always_inline __u64 port_mix(__u64 x)
 	return x ^ x >> 32;
 }
 
-/* Another number for every client, destination and tick, which nobody outside can tell. */
-static __always_inline __u64 port_random(const struct scratch *s)
+/* Another number for every client, destination, tick and port that would not do, which nobody
+ * outside can tell. */
+static __always_inline __u64 port_random(const struct scratch *s, __be16 last)
 {
-	const struct hg_tuple *t = &s->pkt.tuple;
+	const struct hg_tuple *t = &s->came;
 	__u64 h = port_mix(((__u64)t->saddr.w[0] << 32 | s->answer.saddr.w[0]) ^
 			   hg_seed[2]);
 
 	h += (__u64)t->saddr.w[2] << 32 | t->saddr.w[3];
 	h = port_mix(h + ((__u64)s->answer.daddr.w[0] << 32 | (__u32)t->sport << 16 |
 			  s->answer.sport));
-	return port_mix((h + s->pkt.now) ^ hg_seed[3]);
+	return port_mix((h + ((__u64)last << 32 | s->pkt.now)) ^ hg_seed[3]);
 }
 
 /* The number of a port out of all, from the upper half of 'h'. */
@@ -209,15 +211,17 @@ HG_GLOBAL __u32 port_choose(struct scratch *s, __u32 wanted)
 {
 	struct hg_port_set *set;
 	union portset_key k;
+	__be16 last;
 	__u32 port;
 	__u64 h;
 
 	if (!s)
 		return 0;
+	last = s->answer.dport;
 	if (wanted >= HG_PORT_FIRST && wanted <= 0xffff && port_is_free(s, wanted))
 		return wanted;
 	port_key(s, &k);
-	h = port_random(s);
+	h = port_random(s, last);
 	set = portset_find(&k);
 	if (!set) {
 		port = port_try(s, h, s->pkt.commit ? PORT_TRIES : 64);
@@ -249,7 +253,7 @@ HG_GLOBAL int port_took(struct scratch *s)
 	port = s->answer.dport;
 	set = portset_find(&k);
 	if (!set) {
-		h = port_random(s);
+		h = port_random(s, port);
 		if (h & 15 || port_try(s, h, PORT_SAMPLES)) {
 			s->answer.dport = port;
 			return 0;
