@@ -77,7 +77,10 @@ static __always_inline void open_there(struct scratch *s, __u32 life, __u32 flag
 	open_room(&s->work.seed, flags, s->back.family, &s->answer);
 }
 
-/* The entry of the answers that a NAT gateway waits for: of a port that nobody has. */
+/* The entry of the answers that a NAT gateway waits for: of a port that nobody has. Where it
+ * would live half-open connections may have to give way to it, as to any other; but of the
+ * same destination they would free a port as bad as this one, and so on for ever. So
+ * that is the last thing to be tried. */
 HG_GLOBAL __u32 open_port(struct scratch *s, __u32 life, __u32 flags)
 {
 	__u32 at = FLOW_LOCKED;
@@ -88,6 +91,7 @@ HG_GLOBAL __u32 open_port(struct scratch *s, __u32 life, __u32 flags)
 		__u32 port;
 
 		open_there(s, life, flags);
+		s->work.spares = i < OPEN_TRIES - 1;
 		at = flow_insert4(&s->back, &s->work, s->pkt.now);
 		if (at == FLOW_LOCKED || (at != FLOW_FULL && !s->work.had))
 			return at;
@@ -128,6 +132,7 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 		open_there(s, life, flags);
 		there_at = flow_insert(&s->back, &s->work, pkt->now);
 	}
+	s->work.spares = 0;
 	if (there_at == FLOW_FULL || there_at == FLOW_LOCKED)
 		return open_failed(there_at);
 	there = flow_at(there_at, s->back.family);

@@ -117,8 +117,8 @@ struct flow_work {
 	struct flow_seed seed;
 	struct flow_choice choice;
 	union flow_key6 key;
-	__u32 had; /* 1: the flow was here already */
-	__u32 zero;
+	__u32 had;    /* 1: the flow was here already */
+	__u32 spares; /* in: 1: nobody gives way to this one */
 };
 
 static __always_inline void flow_weigh(struct flow_choice *c, __u64 rank, __u32 way)
@@ -139,8 +139,10 @@ static __always_inline void flow_weigh(struct flow_choice *c, __u64 rank, __u32 
 #define FLOW_TAKE 2
 
 static __always_inline int flow_choose(struct flow_choice *c, const struct flow *best,
-				       __u32 family, __u32 now)
+				       __u32 family, __u32 spares, __u32 now)
 {
+	__u64 yields = spares ? 0 : RANK_YIELDS;
+
 	if (c->rank & RANK_FREE)
 		return FLOW_TAKE;
 	if (c->rank & RANK_OVER && flow_has_expired(best, family, now))
@@ -151,7 +153,7 @@ static __always_inline int flow_choose(struct flow_choice *c, const struct flow 
 		c->rank = c->sure;
 		c->way = c->sure_way;
 	}
-	return c->rank & (RANK_FREE | RANK_YIELDS) ? FLOW_TAKE : FLOW_FULL;
+	return c->rank & (RANK_FREE | yields) ? FLOW_TAKE : FLOW_FULL;
 }
 
 #define FLOW_LOCKED (~0U)
@@ -199,7 +201,8 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 
 			flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, k), now), way);
 		}
-		verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4, now);
+		verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4,
+				      work->spares, now);
 	}
 	if (verdict == FLOW_TAKE) {
 		struct hg_flow4 *e = &set->way[c->way & 3];
@@ -260,7 +263,8 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 
 			flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, k), now), way);
 		}
-		verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6, now);
+		verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6,
+				      work->spares, now);
 	}
 	if (verdict == FLOW_TAKE) {
 		struct hg_flow6 *e = &set->way[c->way & 3];
