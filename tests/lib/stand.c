@@ -10,8 +10,10 @@
 
 #include <hg/drop.h>
 #include <hg/flow.h>
+#include <hg/port.h>
 
 #include "base/cleanup.h"
+#include "compile/device.h"
 #include "config/read.h"
 #include "tests/lib/tap.h"
 
@@ -22,6 +24,7 @@
 
 void plane_reset(struct dataplane *dp)
 {
+	static struct hg_port_set no_ports;
 	static struct hg_frag_set none;
 	uint32_t n;
 	void *sets;
@@ -34,6 +37,10 @@ void plane_reset(struct dataplane *dp)
 	for (uint32_t i = 0; i < HG_FRAG_SETS; i++)
 		if (bpf_map_update_elem(fd, &i, &none, BPF_ANY) < 0)
 			bail("cannot clear hg_frags");
+	fd = dataplane_map_fd(dp, "hg_ports");
+	for (uint32_t i = 0; i < HG_PORT_SETS; i++)
+		if (bpf_map_update_elem(fd, &i, &no_ports, BPF_ANY) < 0)
+			bail("cannot clear hg_ports");
 }
 
 void image_enliven(struct image *image, bool is_xdp)
@@ -236,15 +243,10 @@ void stand_wait(struct stand *s, uint32_t seconds)
 
 static uint32_t device_id(const struct stand *s, const char *device)
 {
-	uint32_t id = 0;
+	uint32_t id = image_device_find(s->image, s->model, device);
 
-	for (size_t i = 0; i < s->model->n_interfaces; i++) {
-		if (!s->model->interfaces[i].device)
-			continue;
-		id++;
-		if (strcmp(s->model->interfaces[i].device, device) == 0)
-			return id;
-	}
+	if (id)
+		return id;
 	bail("the rules of this test have no device %s", device);
 }
 
