@@ -282,10 +282,13 @@ static __always_inline void decide_over(struct scratch *s, struct flow *over)
 static __always_inline int decide_differs(const struct scratch *s)
 {
 	const struct hg_tuple *now = &s->pkt.tuple, *then = &s->entry_to;
+	/* Answers are waited for in one zone; an opener may come by a way of its own. */
+	__u32 is_opener = HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_ORIGINAL;
 
 	return now->family != then->family || !addr_equal(&now->saddr, &then->saddr) ||
 	       !addr_equal(&now->daddr, &then->daddr) || now->sport != then->sport ||
-	       now->dport != then->dport || (then->zone && now->zone != then->zone);
+	       now->dport != then->dport ||
+	       (is_opener && then->zone && now->zone != then->zone);
 }
 
 /* The packet is as it goes out; from now on it is again as it came. */

@@ -262,7 +262,7 @@ static __always_inline int nat_accept(struct scratch *s, const struct hg_nat *n)
 {
 	if (nat_refuses_fragment(&s->pkt))
 		return -HG_DROP_FRAGMENT;
-	if (s->has_entry)
+	if (s->has_entry && HG_BYTES_METER(s->entry.state.bytes) == s->pkt.meter)
 		return 0;
 	if (n->n_forwards && s->pkt.opens)
 		return nat_forward(s, n);

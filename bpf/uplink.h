@@ -78,6 +78,21 @@ HG_GLOBAL int uplink_leave(struct scratch *s, __u32 id)
 	return 0;
 }
 
+/* A router inside, without an elastic IP, speaks of a connection that has one: that, if it still
+ * is the connection's. */
+static __always_inline __be32 uplink_speaks_for(const struct scratch *s,
+						const struct hg_gateway *g)
+{
+	const struct hg_device *d = image_device(&s->pkt, g->device);
+	const struct hg_place *p =
+		d ? uplink_place(&s->pkt, d->uplink, &s->entry_to.saddr) : NULL;
+
+	return p && p->kind == HG_PLACE_ELASTIC &&
+			       p->private_address == s->back.saddr.w[0]
+		       ? s->entry_to.saddr.w[0]
+		       : 0;
+}
+
 /* Out of internet gateway 'id'. The quote of an ICMP error is about a packet that came the
  * other way. */
 HG_GLOBAL int uplink_translate(struct scratch *s, __u32 id)
@@ -95,9 +110,8 @@ HG_GLOBAL int uplink_translate(struct scratch *s, __u32 id)
 		return -HG_DROP_INTERNAL;
 	if (pkt->tuple.family == HG_FAMILY_4) {
 		public = s->nat ? s->public : s->ends.src.public;
-		/* A router inside speaks of a connection that has a public address. */
 		if (!public && s->is_related)
-		public = s->entry_to.saddr.w[0];
+		public = uplink_speaks_for(s, g);
 		if (is_private4(pkt->tuple.daddr.w[0]))
 			r = -HG_DROP_PRIVATE_DESTINATION;
 		else if (!public)
