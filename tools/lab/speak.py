@@ -229,7 +229,7 @@ def take_all(s, n, first=b""):
         except TimeoutError:
             if told < want:
                 s.send(number.pack(want))
-                told = want
+                told, data = want, b""
                 continue
             raise SystemExit(f"lost: {want} of {n} segments came")
 
