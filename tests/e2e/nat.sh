@@ -11,7 +11,8 @@ large() { head -c 4000 /dev/zero | tr '\0' x | at a timeout 10 socat -t3 -b8192 
 gre_is_dropped() { (($(dropped NAT_PROTOCOL) == 1)); }
 
 story() { # HOOK
-	gateway_up "$1" '.elastic_ips["nat-2"] = { address: "203.0.113.21" } | .nat_gateways.nat.elastic_ips += ["nat-2"]' --far 1500
+	gateway_up "$1" '.elastic_ips["nat-2"] = { address: "203.0.113.21" } | .nat_gateways.nat.elastic_ips += ["nat-2"]
+		| .route_tables.private.routes += [{ to: "64:ff9b::/96", via: "nat_gateway/nat" }]' --far 1500
 	serve_many internet 80
 	serve_many far 80
 	serve tcp internet 81
@@ -37,7 +38,12 @@ story() { # HOOK
 	at b ip addr add 10.0.2.77/24 dev eth0
 	is "$(seen_as b 198.51.100.1 80 10.0.2.77 | grep -cE '^203\.0\.113\.2[01]$')" 1 "a host that no rule set declares is translated, too"
 
+	is "$(many a http 64:ff9b::c633:6401 80 200 | jq -c '[.answered, .sources]')" "[200,[\"$OWN\"]]" "NAT64: 200 IPv6 connections reach a server that has IPv4 only"
+	is "$(many a dns 64:ff9b::c633:6401 80 200 | jq -c '[.answered, .sources]')" "[200,[\"$OWN\"]]" "NAT64: so do DNS questions"
+
 	talks <<-ROWS
+		answer  ping a 64:ff9b::c633:6401 56 | NAT64: ping is answered
+		refused tcp  a 64:ff9b::c633:6401 9  | NAT64: a reset comes back
 		answer  tcp  a 198.51.100.1 81    | TCP goes out
 		answer  udp  a 198.51.100.1 54    | UDP goes out and its answer comes back
 		answer  ping a 198.51.100.1 56    | ping goes out and its answer comes back
@@ -94,35 +100,4 @@ for hook in tc xdp; do
 	lab down
 	LAB=''
 done
-
-# ---- 55,000 ports for a destination ----
-# In a table of the default size so many flows meet full sets now and then (docs/operations.md).
-gateway_up tc '.settings.max_flows = 1048576' --far 1500
-TAG=''
-serve_many internet 80
-serve_many far 80
-half() { many "$1" dns 198.51.100.1 80 27500 "$2" 10536 | jq .answered; }
-is "$(half a 10.0.1.10)" 27500 "27,500 flows of one client find ports towards one destination"
-is "$(half b 10.0.2.10)" 27500 "27,500 of another's, from the same ports, find the rest"
-is "$(many b dns 198.51.100.1 80 1 10.0.2.10 40000 | jq .answered)" 0 "flow 55,001 is refused"
-is "$(dropped NAT_NO_PORT)" 1 "and is counted as NAT_NO_PORT"
-is "$(many b dns 198.51.100.129 80 1 | jq .answered)" 1 "another destination still has ports"
-is "$(many b http 198.51.100.1 80 1 | jq .answered)" 1 "so has another protocol"
-
-# ---- mode instance: forwards ----
-edit '.security_groups.gate = .security_groups.private
-	| .nat_gateways.nat += { mode: "instance", security_groups: ["gate"], forwards: [{ protocol: "tcp", port: 8080, to: "10.0.1.10:80" }] }'
-serve_many a 80
-check "the NAT gateway becomes an instance that forwards a port" apply
-is "$(seen_as internet 203.0.113.20 8080 198.51.100.2)" 198.51.100.2 "who comes by it is seen as who it is"
-talks <<-ROWS
-	NAT_UNSOLICITED tcp internet 203.0.113.20 80 | no other port is forwarded
-	refused         tcp a 198.51.100.129 9       | what goes out goes on
-ROWS
-edit '.security_groups.gate.ingress = []'
-check "its group shuts" apply
-talks <<-ROWS
-	SG_INGRESS tcp internet 203.0.113.20 8080 | and nobody comes in
-ROWS
-check "every packet is counted once" adds_up
 finish

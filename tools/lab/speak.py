@@ -32,7 +32,6 @@ SEGMENT = 1400  # bytes of UDP payload: a number and the data
 DATA = SEGMENT - 8
 BATCH = 40  # segments in one call
 WINDOW = 480  # segments that may be on their way: fewer than any queue between the two holds
-PATIENCE = 10  # seconds for one conversation
 SILENCE = 5  # seconds without progress after which a segment is lost
 UDP_SEGMENT, UDP_GRO = 103, 104
 SO_RCVBUFFORCE = 33
@@ -134,6 +133,7 @@ async def ask_dns(address, port, _, source):
 
 
 AT_ONCE = {ask_http: 4000, ask_dns: 200}
+PATIENCE = {ask_http: 20, ask_dns: 4}  # seconds for one conversation
 
 
 async def ask(how, address, port, n, source=None, first=0):
@@ -141,7 +141,7 @@ async def ask(how, address, port, n, source=None, first=0):
 
     async def one(i):
         async with gate:
-            return await asyncio.wait_for(how(address, port, n, source and (source, int(first) and int(first) + i)), PATIENCE)
+            return await asyncio.wait_for(how(address, port, n, source and (source, int(first) and int(first) + i)), PATIENCE[how])
 
     answers = await asyncio.gather(*(one(i) for i in range(n)), return_exceptions=True)
     good = [a for a in answers if not isinstance(a, BaseException)]
