@@ -118,6 +118,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *arg)
 
 	(void)usec;
 	agent_sweep(l->agent);
+	neighbours_run(l->agent->neighbours);
 	if (++l->n_sweeps % 10 == 0) {
 		agent_check_deadline(l->agent);
 		neighbours_tick(l->agent->neighbours);

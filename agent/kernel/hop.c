@@ -15,8 +15,8 @@
  * have it back. Whoever finds a line by its address sees 'ifindex' stored after all else.
  *
  * A neighbour that nobody declared has a line for as long as the kernel knows it. As packets
- * then pass the kernel by, it would never look whether the neighbour is still there: it is
- * asked to whenever it becomes unsure. tests/unit/kernel/hop.c plays all of this.
+ * pass the kernel by, it would never look whether a neighbour is still there: it is asked
+ * to whenever it becomes unsure. tests/unit/kernel/hop.c plays all of this.
  */
 #include "kernel/hop.h"
 
@@ -29,6 +29,7 @@
 #include "base/vec.h"
 
 #define FAILED_TICKS 3 /* then packets may make the kernel try again */
+#define RETRY_TICKS  5 /* then we do, for one that is wanted */
 
 #define NUD_HAS_MAC (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 
@@ -54,6 +55,7 @@ struct hops {
 	struct hg_hop *lines;
 	struct shade *shades;
 	VEC(struct hop_order) orders;
+	size_t n_given; /* of them */
 };
 
 union mac_word {
@@ -209,10 +211,10 @@ static void line_ask(struct hops *h, uint32_t id)
 
 	if (s->is_wanted && !s->is_asked && !s->is_static)
 		s->is_asked =
-			order_put(h, NEIGHBOUR_MANAGE, h->lines[id].ifindex, &addr, NULL);
+			order_put(h, NEIGHBOUR_KEEP, h->lines[id].ifindex, &addr, NULL);
 }
 
-/* To tell is to end the kernel's care, so it is asked again. */
+/* The kernel then asks whether that is so. */
 static void line_tell(struct hops *h, uint32_t id)
 {
 	union mac_word m = { .word = line_word(h, id) };
@@ -225,6 +227,7 @@ static void line_tell(struct hops *h, uint32_t id)
 	memcpy(s->mac, m.byte, sizeof(s->mac));
 	s->is_asked = false;
 	line_ask(h, id);
+	s->is_probed = s->is_asked;
 }
 
 static void line_drop(struct hops *h, uint32_t id, uint32_t epoch)
@@ -236,17 +239,14 @@ static void line_drop(struct hops *h, uint32_t id, uint32_t epoch)
 	line_free(h, id, epoch);
 }
 
-struct hop_order *hops_take_orders(struct hops *h, size_t *ret_n)
+bool hops_next_order(struct hops *h, struct hop_order *ret)
 {
-	struct hop_order *orders = h->orders.items;
-
-	*ret_n = h->orders.n;
-	h->orders.items = NULL;
-	h->orders.n = h->orders.room = 0;
-	if (*ret_n)
-		return orders;
-	free(orders);
-	return NULL;
+	if (h->n_given == h->orders.n) {
+		h->orders.n = h->n_given = 0;
+		return false;
+	}
+	*ret = h->orders.items[h->n_given++];
+	return true;
 }
 
 /* ---- life ---- */
@@ -418,9 +418,10 @@ static void hear_mac(struct hops *h, uint32_t id, const struct neighbour *said)
 	} else if (now != word && (is_news || line_is_learnt(h, id))) {
 		line_tell(h, id);
 	}
-	if (said->state & NUD_STALE && !s->is_wanted && !s->is_probed)
+	if (said->state & NUD_STALE && !s->is_probed)
 		s->is_probed =
-			order_put(h, NEIGHBOUR_PROBE, said->ifindex, &said->addr, NULL);
+			order_put(h, s->is_wanted ? NEIGHBOUR_KEEP : NEIGHBOUR_PROBE,
+				  said->ifindex, &said->addr, NULL);
 }
 
 static void hear_failed(struct hops *h, uint32_t id)
@@ -511,8 +512,14 @@ static void line_tick(struct hops *h, uint32_t id)
 		else
 			s->word = m.word;
 	}
-	if (m.byte[6] == HG_HOP_FAILED && !s->is_wanted && ++s->n_failed >= FAILED_TICKS)
+	if (m.byte[6] == HG_HOP_FAILED)
+		s->n_failed++;
+	if (m.byte[6] == HG_HOP_FAILED && !s->is_wanted && s->n_failed >= FAILED_TICKS)
 		line_write(h, id, 0);
+	if (s->n_failed >= RETRY_TICKS) {
+		s->n_failed = 0;
+		s->is_asked = false;
+	}
 	line_ask(h, id);
 }
 

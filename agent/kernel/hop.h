@@ -75,8 +75,8 @@ void hops_dump_end(struct hops *h, uint32_t epoch);
  * not with success, is asked for. */
 void hops_tick(struct hops *h);
 
-/* In the order given. Heap; NULL when there is none. */
-struct hop_order *hops_take_orders(struct hops *h, size_t *ret_n);
+/* In the order given. False: there is none. */
+bool hops_next_order(struct hops *h, struct hop_order *ret);
 
 struct hops_sum {
 	uint32_t entries, resolved, failed;

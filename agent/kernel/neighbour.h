@@ -7,13 +7,14 @@
  *   neighbours_follow()    after the snapshot of links, or the devices, have changed
  *   neighbours_hear()      the kernel has said something
  *   neighbours_tick()      once a second
+ *   neighbours_run()       ten times a second: a few orders to the kernel
  *
  * Shape    hop.h keeps the lines of hg_hops; here are the devices, and the kernel. What is
  *          wanted is marked in the kernel's tables by NETLINK_PROTOCOL and is removed there
  *          when it is wanted no more.
  * Owner    neighbours_new()/neighbours_free(). The map and the kernel's tables outlive us.
  * Errors   neighbours_port(): 0: no room, the instance cannot be reached for now. What the
- *          kernel refuses is tried again every second.
+ *          kernel refuses is tried again a second later.
  */
 #include "kernel/dataplane.h"
 #include "kernel/hop.h"
@@ -44,6 +45,7 @@ void neighbours_follow(struct neighbours *n, const struct attached *devices,
 		       size_t n_devices);
 void neighbours_hear(struct neighbours *n);
 void neighbours_tick(struct neighbours *n);
+void neighbours_run(struct neighbours *n);
 
 /* What agents have asked the kernel for at a device. */
 void neighbours_forget(struct netlink *netlink, uint32_t ifindex);

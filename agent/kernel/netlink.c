@@ -552,20 +552,18 @@ int netlink_neighbours(struct netlink *n, neighbour_fn *fn, void *arg)
 static int order_fill(struct nl_msg *msg, enum neighbour_order order, struct ndmsg *nd,
 		      const struct addr *addr, const uint8_t mac[6])
 {
-	bool is_told = order == NEIGHBOUR_TELL, is_ours = order == NEIGHBOUR_MANAGE;
+	bool is_told = order == NEIGHBOUR_TELL, is_ours = order == NEIGHBOUR_KEEP;
 	int r;
 
 	if (is_told || is_ours)
 		nd->ndm_flags = NTF_EXT_LEARNED;
 	if (is_told)
 		nd->ndm_state = NUD_STALE;
-	if (order == NEIGHBOUR_PROBE)
-		nd->ndm_flags = NTF_USE;
+	if (is_ours || order == NEIGHBOUR_PROBE)
+		nd->ndm_flags |= NTF_USE;
 	r = nlmsg_append(msg, nd, sizeof(*nd), NLMSG_ALIGNTO);
 	if (r == 0)
 		r = nla_put(msg, NDA_DST, addr->family == 4 ? 4 : 16, addr->bytes);
-	if (r == 0 && is_ours)
-		r = nla_put_u32(msg, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
 	if (r == 0 && is_ours)
 		r = nla_put_u8(msg, NDA_PROTOCOL, NETLINK_PROTOCOL);
 	if (r == 0 && is_told)
@@ -583,7 +581,7 @@ int netlink_neighbour(struct netlink *n, enum neighbour_order order, uint32_t if
 
 	if (order != NEIGHBOUR_DELETE)
 		flags |= NLM_F_REPLACE;
-	if (order == NEIGHBOUR_MANAGE)
+	if (order == NEIGHBOUR_KEEP)
 		flags |= NLM_F_CREATE;
 	msg = nlmsg_alloc_simple(order == NEIGHBOUR_DELETE ? RTM_DELNEIGH : RTM_NEWNEIGH,
 				 flags);

@@ -76,9 +76,10 @@ bool netlink_hear(struct netlink *n, neighbour_fn *fn, void *arg);
 int netlink_neighbours(struct netlink *n, neighbour_fn *fn, void *arg); /* all of them */
 
 enum neighbour_order {
-	/* The kernel finds it now, and again and again, and forgets it only with its link. */
-	NEIGHBOUR_MANAGE,
-	NEIGHBOUR_PROBE, /* one that it knows: is it still there? */
+	/* The kernel looks for it, or whether it is still there, and forgets it only with
+	 * its link. */
+	NEIGHBOUR_KEEP,
+	NEIGHBOUR_PROBE, /* one that it has anyway: is it still there? */
 	NEIGHBOUR_TELL,  /* its MAC */
 	NEIGHBOUR_DELETE,
 };

@@ -24,19 +24,19 @@ static void fresh(void)
 		bail("no memory");
 }
 
-/* What is to be done, as letters: Manage, Probe, Tell, Delete. */
-static const char *orders(struct hop_order *ret_last)
+/* What is to be done, as letters: Keep, Probe, Tell, Delete. */
+static const char *orders(struct hop_order *ret_first)
 {
 	static char text[64];
-	_cleanup_free_ struct hop_order *list = NULL;
-	size_t n;
+	struct hop_order o;
+	size_t n = 0;
 
-	list = hops_take_orders(hops, &n);
-	for (size_t i = 0; i < n && i < sizeof(text) - 1; i++)
-		text[i] = "MPTD"[list[i].order];
+	while (n < sizeof(text) - 1 && hops_next_order(hops, &o)) {
+		if (n == 0 && ret_first)
+			*ret_first = o;
+		text[n++] = "KPTD"[o.order];
+	}
 	text[n] = '\0';
-	if (n && ret_last)
-		*ret_last = list[0];
 	return text;
 }
 
@@ -102,31 +102,34 @@ static void test_wanted(void)
 	is(state(id), HG_HOP_UNKNOWN, "which nobody knows yet");
 	is_str(orders(NULL), "", "the kernel is not asked before its table was read");
 	hops_tick(hops);
-	is_str(orders(&o), "M", "then it is");
+	is_str(orders(&o), "K", "then it is");
 	ok(o.ifindex == 7 && addr_compare(&o.addr, &host) == 0, "about that neighbour");
 	hops_tick(hops);
 	is_str(orders(NULL), "", "once");
 	hop_refused(hops, &o);
 	hops_tick(hops);
-	is_str(orders(NULL), "M", "and again when it could not be done");
+	is_str(orders(NULL), "K", "and again when it could not be done");
 	hear(&host, NUD_REACHABLE, mac_a);
 	ok(is_at(id, mac_a), "the kernel's answer is what packets use");
 	hear(&host, NUD_STALE, mac_a);
-	is_str(orders(NULL), "", "a wanted neighbour is the kernel's to look after");
+	is_str(orders(NULL), "K", "when it becomes unsure, it is asked to look again");
+	hear(&host, NUD_STALE, mac_a);
+	is_str(orders(NULL), "", "once");
 	hear(&host, NUD_FAILED, NULL);
 	is(state(id), HG_HOP_FAILED, "a neighbour that does not answer has failed");
 	for (int i = 0; i < 10; i++)
 		hops_tick(hops);
-	is(state(id), HG_HOP_FAILED, "until the kernel, which goes on asking, says else");
+	is(state(id), HG_HOP_FAILED, "and stays so until the kernel says else");
+	is_str(orders(NULL), "KK", "which is asked every five seconds");
 	hops_ask_again(hops, 7);
 	hops_tick(hops);
-	ok(state(id) == HG_HOP_UNKNOWN && strcmp(orders(NULL), "M") == 0,
+	ok(state(id) == HG_HOP_UNKNOWN && strcmp(orders(NULL), "K") == 0,
 	   "a link that comes up is asked at once, and packets wait for the answer");
 	hear(&host, NUD_REACHABLE, mac_b);
 	hear_gone(&host);
 	is(state(id), HG_HOP_UNKNOWN, "what the kernel has forgotten is not known");
 	hops_tick(hops);
-	is_str(orders(NULL), "M", "and wanted all the same");
+	is_str(orders(NULL), "K", "and wanted all the same");
 	moved.mtu = 9000;
 	moved.mac[5] = 8;
 	hops_follow(hops, &moved, 1, 5);
@@ -154,11 +157,11 @@ static void test_moved(void)
 	learn(id, mac_c);
 	hear(&host, NUD_STALE, mac_b);
 	ok(is_at(id, mac_c), "one that packets have seen moving is not taken back");
-	is_str(orders(&o), "TM", "but the kernel is told, and looks after it again");
+	is_str(orders(&o), "TK", "but the kernel is told, and looks after it again");
 	ok(memcmp(o.mac, mac_c, 6) == 0, "that it is there now");
 	learn(id, mac_a);
 	hear(&host, NUD_FAILED, NULL);
-	ok(is_at(id, mac_a) && strcmp(orders(NULL), "TM") == 0,
+	ok(is_at(id, mac_a) && strcmp(orders(NULL), "TK") == 0,
 	   "a kernel that asked at the old place has not asked in vain");
 	hear(&host, NUD_FAILED, NULL);
 	is(state(id), HG_HOP_FAILED, "at the new place it has");
@@ -168,7 +171,7 @@ static void test_moved(void)
 	ok(is_at(id, mac_a), "and is back at once");
 	learn(id, mac_b);
 	hops_tick(hops);
-	is_str(orders(NULL), "TM", "one that speaks from elsewhere does");
+	is_str(orders(NULL), "TK", "one that speaks from elsewhere does");
 	hear(&host, NUD_PERMANENT, mac_c);
 	ok(is_at(id, mac_c), "what an operator wrote into the kernel goes before");
 	learn(id, mac_a);
@@ -282,7 +285,7 @@ static void test_restart(void)
 	hops_dump_begin(hops);
 	hear(&host, NUD_STALE, mac_a);
 	hops_dump_end(hops, 5);
-	ok(is_at(id, mac_c) && strcmp(orders(NULL), "TM") == 0,
+	ok(is_at(id, mac_c) && strcmp(orders(NULL), "TK") == 0,
 	   "what packets have learnt meanwhile is told to a kernel that is unsure");
 	is(lines[other_id].ifindex, 0, "whom the kernel has forgotten meanwhile is gone");
 	hops_want_begin(hops);
