@@ -187,18 +187,17 @@ static void owner_json(struct json *j, const struct model *m, const struct devic
 		     m->n_egress_only_gateways, device->name);
 }
 
-static struct json *device_json(struct agent *a, const struct attached *d,
-				const struct device *device,
+static struct json *device_json(struct agent *a, const struct image *image,
+				const struct attached *d, const struct device *device,
 				const struct hop_counts *counts)
 {
 	bool is_attached = d->state == ATTACH_ATTACHED,
 	     has_out = device->role == HG_ROLE_HOST || device->role == HG_ROLE_PORT;
-	struct image image = dataplane_image(a->dp);
 	const struct hg_device *live = NULL;
 	struct json *j = json_new_object();
 
-	if (image.lines)
-		live = image_record(&image, image_header(&image)->devices, d->id,
+	if (image->lines)
+		live = image_record(image, image_header(image)->devices, d->id,
 				    sizeof(*live));
 	json_set_string(j, "device", d->device);
 	owner_json(j, a->model, device);
@@ -217,6 +216,7 @@ static struct json *device_json(struct agent *a, const struct attached *d,
 void verb_devices(const struct request *q, struct reply *reply)
 {
 	const struct model *m = request_model(q, reply);
+	struct image image = dataplane_image(q->agent->dp);
 	struct hop_counts counts;
 	struct devices devices;
 	struct json *list;
@@ -233,7 +233,7 @@ void verb_devices(const struct request *q, struct reply *reply)
 	for (size_t i = 0; i < n; i++)
 		if (attached[i].id && attached[i].id <= devices.n)
 			json_add(list,
-				 device_json(q->agent, &attached[i],
+				 device_json(q->agent, &image, &attached[i],
 					     &devices.list[attached[i].id - 1], &counts));
 	free(counts.items);
 	devices_done(&devices);

@@ -63,16 +63,22 @@ static bool is_replaced(const struct route_table *table, const struct cidr *cidr
 	return false;
 }
 
-static struct json *route_json(const struct agent *a, const struct hg_rule *rule,
-			       const struct hits *hits)
+/* What all lines of an answer share. */
+struct listing {
+	const struct agent *agent;
+	struct image image;
+	struct hits hits;
+};
+
+static struct json *route_json(const struct listing *l, const struct hg_rule *rule)
 {
-	struct image image = dataplane_image(a->dp);
+	const struct model *m = l->agent->model;
 	char to[DESTINATION_TEXT], via[TARGET_TEXT];
 	struct json *j = json_new_object();
 
-	json_set_string(j, "to", route_destination(&image, a->model, rule, to));
-	json_set_string(j, "via", route_target(&image, a->model, rule, via));
-	hits_json(hits, rule->object, 0, rule->number, j);
+	json_set_string(j, "to", route_destination(&l->image, m, rule, to));
+	json_set_string(j, "via", route_target(&l->image, m, rule, via));
+	hits_json(&l->hits, rule->object, 0, rule->number, j);
 	return j;
 }
 
@@ -84,10 +90,9 @@ static void state_json(struct json *j, const char *origin, bool is_active,
 	json_set_string(j, "why", why);
 }
 
-static struct json *routes_json(const struct agent *a, const struct route_table *table,
-				const struct hits *hits)
+static struct json *routes_json(const struct listing *l, const struct route_table *table)
 {
-	const struct model *m = a->model;
+	const struct model *m = l->agent->model;
 	const struct vpc *vpc = &m->vpcs[table->vpc];
 	struct hg_rule rule = {
 		.object = object_of_route_table(m, (size_t)(table - m->route_tables)),
@@ -99,15 +104,14 @@ static struct json *routes_json(const struct agent *a, const struct route_table 
 		if (is_replaced(table, &vpc->cidrs[i]))
 			continue;
 		rule.number = HG_RULE_LOCAL + i;
-		state_json(json_add(list, route_json(a, &rule, hits)), "local", true,
-			   NULL);
+		state_json(json_add(list, route_json(l, &rule)), "local", true, NULL);
 	}
 	for (uint32_t i = 0; i < table->n_routes; i++) {
 		const struct route *route = &table->routes[i];
-		const char *trouble = route_trouble(a, route, why);
+		const char *trouble = route_trouble(l->agent, route, why);
 
 		rule.number = i;
-		state_json(json_add(list, route_json(a, &rule, hits)),
+		state_json(json_add(list, route_json(l, &rule)),
 			   route->prefix_list < 0 ? "static" : "prefix_list",
 			   !trouble && route->kind != ROUTE_BLACKHOLE, trouble);
 	}
@@ -117,11 +121,12 @@ static struct json *routes_json(const struct agent *a, const struct route_table 
 void verb_routes(const struct request *q, struct reply *reply)
 {
 	const struct model *m = request_model(q, reply);
-	struct hits hits;
+	struct listing l = { .agent = q->agent };
 	struct json *list;
 
-	if (!m || hits_init(&hits, q->agent) < 0)
+	if (!m || hits_init(&l.hits, q->agent) < 0)
 		return;
+	l.image = dataplane_image(q->agent->dp);
 	list = json_new_array();
 	for (size_t i = 0; i < m->n_route_tables; i++) {
 		const struct route_table *table = &m->route_tables[i];
@@ -135,8 +140,8 @@ void verb_routes(const struct request *q, struct reply *reply)
 		for (size_t k = 0; k < m->n_subnets; k++)
 			if (m->subnets[k].route_table == (int)i)
 				json_add(subnets, json_new_string(m->subnets[k].name));
-		json_set(j, "routes", routes_json(q->agent, table, &hits));
+		json_set(j, "routes", routes_json(&l, table));
 	}
-	hits_done(&hits);
+	hits_done(&l.hits);
 	reply_json(reply, 200, list);
 }

@@ -284,13 +284,18 @@ static struct json *group_rules_json(const struct model *m, const struct group *
 
 static void group_members_json(struct json *j, const struct model *m, size_t group)
 {
-	struct json *interfaces = json_set(j, "interfaces", json_new_array());
+	struct json *interfaces = json_set(j, "interfaces", json_new_array()), *nats;
 
 	for (size_t i = 0; i < m->n_interfaces; i++)
 		for (size_t k = 0; k < m->interfaces[i].n_groups; k++)
 			if (m->interfaces[i].groups[k] == (int)group)
 				json_add(interfaces,
 					 json_new_string(m->interfaces[i].name));
+	nats = json_set(j, "nat_gateways", json_new_array());
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		for (size_t k = 0; k < m->nat_gateways[i].n_groups; k++)
+			if (m->nat_gateways[i].groups[k] == (int)group)
+				json_add(nats, json_new_string(m->nat_gateways[i].name));
 }
 
 void verb_groups(const struct request *q, struct reply *reply)

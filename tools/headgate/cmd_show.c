@@ -167,6 +167,7 @@ static void print_title(const struct cli *cli, const char *kind,
 	char buf[VIEW_TEXT];
 	const char *vpc = view_text(object, "vpc");
 	const char *list = view_list(json_get(object, users), 8, buf);
+	const struct json *nats = json_get(object, "nat_gateways");
 
 	printf("%s%s/%s%s", paint_on(cli->colour, PAINT_BOLD), kind,
 	       view_text(object, "name"), paint_off(cli->colour, PAINT_BOLD));
@@ -178,9 +179,12 @@ static void print_title(const struct cli *cli, const char *kind,
 	if (vpc && *vpc)
 		printf(", vpc %s", vpc);
 	if (*list)
-		printf(", %s %s\n", users, list);
-	else
-		printf(", used by no %.*s\n", (int)strlen(users) - 1, users);
+		printf(", %s %s", users, list);
+	else if (json_size(nats) == 0)
+		printf(", used by no %.*s", (int)strlen(users) - 1, users);
+	if (json_size(nats) > 0)
+		printf(", NAT gateways %s", view_list(nats, 8, buf));
+	putchar('\n');
 }
 
 /* Ports, or type and code of ICMP; "all" where the rule says nothing of them. */

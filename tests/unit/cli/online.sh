@@ -157,6 +157,10 @@ WANT
 run 1 "a name that nothing has is a no" show nacls nothing
 run 0 "in JSON a name gives one object" show nacls other --json
 json 'd["name"] == "other"' "not a list of one"
+echo '[{"name":"nat","vpc":"v","implicit":false,"interfaces":[],"nat_gateways":["box"],"ingress":[],"egress":[]}]' |
+	answer GET /v1/security-groups 200
+run 0 "security groups are shown" show security-groups
+says out '^security_group/nat, vpc v, NAT gateways box$' "with the NAT instances that carry them"
 answer GET /v1/prefix-lists 200 <<'ANSWER'
 [{"name":"office","max_entries":20,"n_entries":2,"entries":["192.0.2.0/24","198.51.100.7/32"]}]
 ANSWER
