@@ -169,6 +169,22 @@ static __always_inline int pipeline_neighbour(struct frame *f, struct pkt *pkt,
 	return r == NEIGHBOUR_ANSWER ? 0 : r;
 }
 
+/* Only what is sent to the router is the router's: a device may hear frames for others.
+ * Multicast and broadcast are, too, as far as the packet itself is. */
+static __always_inline int pipeline_is_ours(struct frame *f, const struct pkt *pkt,
+					    const struct hg_device *d)
+{
+	const struct ethhdr *eth = f->data;
+	const __u16 *own = (const __u16 *)d->mac, *to;
+
+	if (!PARSE_FITS(f, eth, sizeof(*eth)))
+		return 0;
+	to = (const __u16 *)eth->h_dest;
+	return !((to[0] ^ own[0]) | (to[1] ^ own[1]) | (to[2] ^ own[2])) ||
+	       is_multicast(&pkt->tuple.daddr, pkt->tuple.family) ||
+	       is_broadcast(&pkt->tuple.daddr, pkt->tuple.family);
+}
+
 static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 					   struct hg_device *d, int r, int *ret_answer)
 {
@@ -183,6 +199,8 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 		return r;
 	if (pkt->kind != PKT_IP)
 		return pipeline_neighbour(f, pkt, d, ret_answer);
+	if (d->role >= HG_ROLE_SUBNET && !pipeline_is_ours(f, pkt, d))
+		return route_to_kernel(pkt);
 	pkt->tuple.zone = d->zone;
 	pkt->size = pipeline_size(f, pkt);
 	if (pkt->frag == FRAG_ORPHAN)

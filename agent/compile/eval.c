@@ -47,13 +47,13 @@ static void bring_up(struct hg_line *lines, struct hg_hop *hops)
 		*p = (struct hg_port){ .ifindex = id, .device = id, .slot = 1 };
 		d->ifindex = id;
 		d->mtu = 1500;
-		memcpy(d->mac, "\x02\x00\x00\x00\x00\x01", 6);
+		memcpy(d->mac, "\x02\x00\x00\x00\x00\x02", 6);
 		d->hop = id;
 		hops[id] = (struct hg_hop){ .ifindex = id,
 					    .flags = HG_HOP_PORT,
-					    .mac.byte = { 2, 0, 0, 0, 0, 2,
+					    .mac.byte = { 2, 0, 0, 0, 0, 1,
 							  HG_HOP_RESOLVED },
-					    .smac = { 2, 0, 0, 0, 0, 1 },
+					    .smac = { 2, 0, 0, 0, 0, 2 },
 					    .mtu = 1500 };
 	}
 }
@@ -189,7 +189,7 @@ static void resolve(struct eval *e, const struct pkt *pkt)
 					      .ifindex = pkt->out,
 					      .mac.byte = { 2, 0, 0, 0, 0, 3,
 							    HG_HOP_RESOLVED },
-					      .smac = { 2, 0, 0, 0, 0, 1 },
+					      .smac = { 2, 0, 0, 0, 0, 2 },
 					      .mtu = 1500 };
 		return;
 	}

@@ -48,8 +48,8 @@ static struct frame_ends door_ends(const struct hg_device *d, uint32_t door)
 {
 	static const uint8_t nobody[6];
 	struct frame_ends ends;
-	const uint8_t peer[6] = { 2, 0, 0, 0, 0, 2 };
-	uint8_t own[6] = { 2, 0, 0, 0, 0, 1 };
+	const uint8_t peer[6] = { 2, 0, 0, 0, 0, 1 };
+	uint8_t own[6] = { 2, 0, 0, 0, 0, 2 };
 
 	if (memcmp(d->mac, nobody, 6) != 0)
 		memcpy(own, d->mac, 6);

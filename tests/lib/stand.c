@@ -55,6 +55,9 @@ void image_enliven(struct image *image, bool is_xdp)
 		d->flags = is_xdp ? HG_DEVICE_XDP : 0;
 		d->mtu = 65535;
 		memcpy(d->mac, (uint8_t[]){ 2, 0xaa, 0, 0, 0, id }, 6);
+		/* What frames are sent to: see frame.h. */
+		if (d->role >= HG_ROLE_SUBNET)
+			memcpy(d->mac, (uint8_t[]){ 2, 0, 0, 0, 0, 2 }, 6);
 		d->hop = id;
 	}
 }
