@@ -110,7 +110,7 @@ edit() { # JQ-EXPRESSION...: changes $RULES
 }
 # $RULES and the lab of gateway.json, changed, with that hook on every device.
 gateway_up() { # HOOK JQ-EXPRESSION [OPTION OF lab up]...
-	jq --arg hook "$1" "$2"' | (.subnets, .internet_gateways, .egress_only_gateways) |= map_values(.hook = $hook)' \
+	jq --arg hook "$1" "$2"' | (.subnets, .internet_gateways, .egress_only_gateways) |= map_values(if .device then .hook = $hook else . end)' \
 		"$ROOT/tests/e2e/gateway.json" >"$RULES"
 	TAG="$1: "
 	# shellcheck disable=SC2046 # no word or two
