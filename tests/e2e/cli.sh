@@ -250,6 +250,16 @@ is "$(shown nat '[.[] | select(.name == "another").metrics | add]')" '[0]' "and 
 agent_kill
 agent_start
 is "$(counted)" "$before" "they outlive the agent"
+edit '.nat_gateways.nat.idle_timeout = 1'
+check "a short idle timeout is applied" apply
+check "a connection opens under it" hold short tcp a 198.51.100.1 80
+timed_out() { [[ $(shown nat '[.[] | select(.name == "nat").metrics.IdleTimeoutCount > 0]') == '[true]' ]]; }
+check "it is forgotten, and counted in IdleTimeoutCount" within 8 timed_out
+before=$(hg --json stats | jq .told)
+check_not "then nothing comes through it" held short 1
+# shellcheck disable=SC2016 # a variable of jq
+check "and its client is told" jq -e --argjson before "$before" '.told > $before and .dropped.NO_FLOW > 0' <(hg --json stats)
+check "the router of a subnet answers ping" at a ping -nq -c1 -W2 10.0.1.1
 check "stats knows neighbours" jq -e '.neighbours | .resolved > 0 and .entries >= .resolved and .max >= .entries' <(hg --json stats)
 before=$(hg --json stats | jq .told)
 at a ping -nq -c1 -W2 -t1 198.51.100.1 >/dev/null 2>&1
