@@ -36,9 +36,25 @@ struct l4 connection_hears(const struct connection *c, int sender)
 
 static bool is_alive(struct connection *c, uint32_t now)
 {
-	if (c->is_used && now - c->seen > c->timeout)
+	if (c->is_used && now - c->seen > c->timeout) {
 		c->is_used = false;
+		c->is_over = c->state == STATE_ESTABLISHED;
+	}
 	return c->is_used;
+}
+
+bool connection_was(struct memory *m, const char *zone, const struct l4 *p, uint32_t now)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct connection *c = &m->connections[i];
+
+		if (is_alive(c, now) || !c->is_over || strcmp(c->zone[0], zone) != 0 ||
+		    !same_l4(&c->opener, p))
+			continue;
+		c->is_over = false;
+		return true;
+	}
+	return false;
 }
 
 struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
@@ -86,7 +102,7 @@ struct connection *connection_quoted(struct memory *m, const char *zone,
 struct connection *connection_add(struct memory *m)
 {
 	for (size_t i = 0; i < CONNECTIONS; i++)
-		if (!m->connections[i].is_used) {
+		if (!m->connections[i].is_used && !m->connections[i].is_over) {
 			m->connections[i] = (struct connection){ .is_used = true };
 			return &m->connections[i];
 		}

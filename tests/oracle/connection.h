@@ -31,6 +31,7 @@ enum state {
 
 struct connection {
 	bool is_used;
+	bool is_over;            /* its time is, and nobody has been told */
 	char zone[2][ZONE_TEXT]; /* by sender: where its packets come in */
 	struct l4 opener;        /* the packet that opened it, as it came */
 	struct l4 went;          /* and as it left */
@@ -70,6 +71,8 @@ struct l4 connection_hears(const struct connection *c, int sender);
 /* Which of the two ends sends this packet, as it comes in: 0 is the opener. */
 struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
 				   uint32_t now, int *ret_sender);
+/* One whose time was over while it was established, for the one that asks first. */
+bool connection_was(struct memory *m, const char *zone, const struct l4 *p, uint32_t now);
 /* Which of the two ends has sent this packet, as somebody in 'zone' has received it. */
 struct connection *connection_quoted(struct memory *m, const char *zone,
 				     const struct l4 *quote, uint32_t now,

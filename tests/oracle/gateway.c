@@ -126,6 +126,41 @@ bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now)
 
 /* ---- judging ---- */
 
+/* rule_change: strict, on the first packet after a switch each way, and by another door: the
+ * connection is judged again in the direction that opened it. */
+static bool is_asked_again(const struct hearing *h)
+{
+	const struct connection *c = h->connection;
+
+	return c && h->o->world.m->settings.is_strict &&
+	       (c->epoch[h->sender] != h->o->epoch ||
+		strcmp(c->met[h->sender], h->device) != 0) &&
+	       !exempt_to(&h->o->world, h->vpc, &c->opener);
+}
+
+static bool groups_pass(const struct hearing *h, const struct stage *s,
+			bool ret_tracks[2], struct ruling *ret)
+{
+	const struct world *world = &h->o->world;
+	bool is_opener;
+
+	if (is_asked_again(h)) {
+		is_opener = (s->position == 0) == (h->sender == 0);
+		*ret = groups_judge(world, s->object, is_opener,
+				    is_opener ? &h->connection->opener
+					      : &h->connection->went);
+		if (!ret->allow)
+			return false;
+	}
+	if (is_exempt_answer(h) || is_remembered(h, s->position))
+		return true;
+	*ret = groups_judge(world, s->object, s->direction, &s->p);
+	if (ret->allow)
+		ret_tracks[s->position] =
+			!has_no_memory(h, s->object, s->direction, ret, &s->p);
+	return ret->allow;
+}
+
 static const struct stage *refusing_stage(const struct hearing *h, const struct path *w,
 					  bool ret_tracks[2], struct ruling *ret)
 {
@@ -133,55 +168,32 @@ static const struct stage *refusing_stage(const struct hearing *h, const struct 
 
 	for (size_t i = 0; i < w->n; i++) {
 		const struct stage *s = &w->stages[i];
+		const struct nat_gateway *g;
 
 		*ret = (struct ruling){ .rule = -1 };
 		switch (s->kind) {
 		case STAGE_GROUPS:
-			if (is_exempt_answer(h) || is_remembered(h, s->position))
-				continue;
-			*ret = groups_judge(world, s->object, s->direction, &s->p);
-			if (ret->allow)
-				ret_tracks[s->position] = !has_no_memory(
-					h, s->object, s->direction, ret, &s->p);
+			if (!groups_pass(h, s, ret_tracks, ret))
+				return s;
 			break;
-		case STAGE_INSTANCE: {
-			const struct nat_gateway *g = &world->m->nat_gateways[s->object];
-
+		case STAGE_INSTANCE:
+			g = &world->m->nat_gateways[s->object];
 			*ret = group_list_judge(world, g->groups, g->n_groups,
 						s->direction, &s->p);
+			if (!ret->allow)
+				return s;
 			break;
-		}
 		case STAGE_NACL:
-			if (is_exempt_answer(h))
-				continue;
 			*ret = nacl_judge(world, s->object, s->direction, &s->p);
+			if (!ret->allow && !is_exempt_answer(h))
+				return s;
 			break;
 		default:
-			if (s->reason == HG_DROP_DEST_CHECK && is_exempt_answer(h))
-				continue;
-			return s;
+			if (s->reason != HG_DROP_DEST_CHECK || !is_exempt_answer(h))
+				return s;
 		}
-		if (!ret->allow)
-			return s;
 	}
 	return NULL;
-}
-
-/* rule_change: strict, on the first packet after a switch each way, and by another door. */
-static bool is_refused_again(struct hearing *h, const struct path *w)
-{
-	const struct world *world = &h->o->world;
-	struct connection *c = h->connection;
-	int first = w->end[h->sender], second = w->end[!h->sender];
-
-	if (w->is_over || (c->epoch[h->sender] == h->o->epoch &&
-			   strcmp(c->met[h->sender], h->device) == 0))
-		return false;
-	note_judged(h, c, h->sender);
-	if (!world->m->settings.is_strict || exempt_to(world, h->vpc, &c->opener))
-		return false;
-	return (first >= 0 && !groups_judge(world, first, 1, &c->opener).allow) ||
-	       (second >= 0 && !groups_judge(world, second, 0, &c->went).allow);
 }
 
 static bool is_as_before(const struct hearing *h, const struct path *w)
@@ -229,11 +241,9 @@ static struct decision judge_travel(const struct hearing *h, const struct path *
 
 	if (w->p.src.family != h->p.l4.src.family)
 		size += w->p.src.family == 6 ? 20 : -20;
-	if (w->out == OUT_KERNEL)
-		return d;
 	if (w->leaves && h->p.hops <= 1)
 		return tell(h, dropped(HG_DROP_TTL_EXPIRED), TOLD_EXPIRED);
-	if (size > ORACLE_MTU)
+	if (w->out != OUT_KERNEL && size > ORACLE_MTU)
 		return tell(h, dropped(HG_DROP_TOO_BIG), TOLD_TOO_BIG);
 	return d;
 }
@@ -243,8 +253,6 @@ static struct decision describe(const struct hearing *h, const struct path *w)
 	struct decision d = passed();
 
 	d.tracked = h->connection || h->related;
-	if (w->out == OUT_KERNEL)
-		return d;
 	d.device = w->device;
 	d.via = w->via;
 	d.is_routed = true;
@@ -307,11 +315,6 @@ static struct decision judge_once(struct hearing *h, struct connection *old,
 	struct decision d;
 
 	path_walk(&w, h, h->connection, 0, port_wanted(h));
-	if (h->connection && is_refused_again(h, &w)) {
-		forget(h);
-		*ret_is_new = true;
-		return passed();
-	}
 	s = refusing_stage(h, &w, tracks, &by);
 	if (s && s->kind == STAGE_ANEW) {
 		forget(h);
@@ -320,7 +323,8 @@ static struct decision judge_once(struct hearing *h, struct connection *old,
 	}
 	if (s) {
 		d = refused(s->reason, &by);
-		if (s->kind == STAGE_FORGET && h->connection)
+		if (h->connection && (s->kind == STAGE_FORGET ||
+				      (s->kind == STAGE_GROUPS && is_asked_again(h))))
 			forget(h);
 		return tell(h, d, s->told);
 	}
@@ -337,6 +341,8 @@ static struct decision judge_once(struct hearing *h, struct connection *old,
 	if (!h->connection && w.nat >= 0 && !w.is_inbound && !w.has_quote &&
 	    !choose(&w, h, old))
 		return dropped(HG_DROP_NAT_NO_PORT);
+	if (h->connection)
+		note_judged(h, h->connection, h->sender);
 	remember(h, &w, old, tracks);
 	return describe(h, &w);
 }
@@ -368,25 +374,39 @@ static bool is_kernels(const struct hearing *h)
 		(place_find(w, dst).kind == PLACE_NONE && !in_any_vpc(w, dst)));
 }
 
-/* To an exempt address, and so to the kernel, as if every filter allowed it. */
+/* To an exempt address: to who owns it, or to the kernel, as if every filter allowed it. */
 static struct decision pass_exempt(struct hearing *h, struct connection *old)
 {
-	const struct world *w = &h->o->world;
 	struct decision d = passed();
 	bool tracks[2];
+	struct path w;
 
 	if (h->role == ROLE_UPLINK)
 		return d;
-	h->end[0] =
-		h->role == ROLE_PORT ? h->interface : address_owner(w, h->vpc, &h->p.l4.src);
-	h->end[1] = address_owner(w, h->vpc, &h->p.l4.dst);
-	tracks[0] = h->end[0] >= 0;
-	tracks[1] = h->end[1] >= 0;
+	path_exempt(&w, h);
+	if (w.end[1] >= 0) {
+		if (w.is_over)
+			return dropped(w.stages[w.n - 1].reason);
+		d = judge_travel(h, &w, d);
+		if (!d.allow)
+			return d;
+	}
+	tracks[0] = w.end[0] >= 0;
+	tracks[1] = w.end[1] >= 0;
 	if (old)
 		old->is_used = false;
-	account(h, !h->connection && may_open(h), tracks);
+	h->end[0] = w.end[0];
+	h->end[1] = w.end[1];
+	if (!h->connection && may_open(h) && (tracks[0] || tracks[1])) {
+		open_connection(h, tracks);
+		if (w.end[1] >= 0)
+			memcpy(h->connection->zone[1], w.zone, sizeof(w.zone));
+	}
+	account(h, false, tracks);
 	if (h->connection)
 		h->connection->is_exempt = true;
+	if (w.end[1] >= 0)
+		return describe(h, &w);
 	d.tracked = h->connection;
 	return d;
 }

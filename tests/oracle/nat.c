@@ -81,6 +81,8 @@ static bool is_client(const struct path *w, const struct connection *c, int nat,
 /* The connection whose translation serves: the packet's own, or the one it is about. */
 static const struct connection *serving(const struct path *w)
 {
+	if (w->astray)
+		return NULL;
 	return w->c ? w->c : w->h->related;
 }
 
@@ -150,21 +152,21 @@ static bool is_response(const struct l4 *p)
 }
 
 /* Why this packet of a client goes no further, by itself or for want of a connection. */
-static uint32_t refuse_forward(const struct path *w, int nat)
+static uint32_t refuse_forward(const struct path *w)
 {
 	const struct hearing *h = w->h;
 	const struct l4 *p = &h->p.l4;
 
-	if (!has_nat_protocol(p))
+	if (!has_nat_protocol(p) && !(is_icmp(p) && is_fragment(w)))
 		return HG_DROP_NAT_PROTOCOL;
 	if (is_fragment(w))
 		return HG_DROP_FRAGMENT;
+	if (icmp_is_error(p) && !h->related)
+		return HG_DROP_NAT_UNSOLICITED;
 	if (p->src.family == 6 && h->p.has_extensions)
 		return HG_DROP_UNSUPPORTED;
 	if (icmp_is_error(p))
-		return h->related && is_client(w, h->related, nat, !h->related_receiver)
-			       ? HG_DROP_NONE
-			       : HG_DROP_NAT_UNSOLICITED;
+		return HG_DROP_NONE;
 	if (w->c)
 		return HG_DROP_NONE;
 	if ((p->protocol == 6 && !tcp_opens(&h->p)) || is_response(p))
@@ -172,15 +174,9 @@ static uint32_t refuse_forward(const struct path *w, int nat)
 	return HG_DROP_NONE;
 }
 
-/* A connection that should not be here: its way was another when it was opened. */
-static bool is_astray(struct path *w, int nat, int client)
+static enum stage_kind astray_kind(const struct connection *c)
 {
-	if (!w->c || is_client(w, w->c, nat, client))
-		return false;
-	path_stage(w, w->c->nat[0] ? STAGE_FORGET : STAGE_ANEW, nat)->reason =
-		HG_DROP_NO_FLOW;
-	w->is_over = true;
-	return true;
+	return c->nat[0] ? STAGE_FORGET : STAGE_ANEW;
 }
 
 /* ---- mode: instance ---- */
@@ -249,14 +245,18 @@ static void translate_out(struct path *w, int nat)
 	*(w->quote.protocol == 1 ? &w->quote.id : &w->quote.dport) = port;
 }
 
-/* The instance at the other end is told that its segment belongs to nothing. */
+/* The client is told that its segment belongs to nothing; a NAT instance ends what was there
+ * once in a friendly way. */
 static enum told reset_for(const struct path *w, int nat)
 {
-	const struct parsed *p = &w->h->p;
+	const struct hearing *h = w->h;
 
-	if (p->l4.protocol != 6 || p->tcp_flags & TCP_RST)
+	if (h->p.l4.protocol != 6 || h->p.tcp_flags & TCP_RST)
 		return TOLD_NOTHING;
-	return gateway(w, nat)->is_instance ? TOLD_FIN : TOLD_RESET;
+	return gateway(w, nat)->is_instance &&
+			       connection_was(&h->o->memory, h->zone, &h->p.l4, h->now)
+		       ? TOLD_FIN
+		       : TOLD_RESET;
 }
 
 void nat_forward(struct path *w, int nat)
@@ -270,22 +270,25 @@ void nat_forward(struct path *w, int nat)
 	path_leave(w);
 	path_nacl(w, gateway(w, nat)->subnet, 0);
 	instance_groups(w, nat, 0);
-	reason = refuse_forward(w, nat);
+	reason = refuse_forward(w);
 	if (reason) {
 		path_drop(w, reason);
 		if (reason == HG_DROP_NO_FLOW)
 			w->stages[w->n - 1].told = reset_for(w, nat);
 		return;
 	}
-	if (is_astray(w, nat, w->h->sender))
-		return;
+	if (w->c && !is_client(w, w->c, nat, w->h->sender))
+		w->astray = astray_kind(w->c);
+	else if (!w->c && w->h->related &&
+		 !is_client(w, w->h->related, nat, !w->h->related_receiver))
+		w->astray = STAGE_DROP;
 	w->nat = nat;
 	w->nat_address = gateway(w, nat)->private_address;
 	w->is_inbound = w->c && w->c->is_inbound;
 	translate_out(w, nat);
 	instance_groups(w, nat, 1);
 	w->subnet = gateway(w, nat)->subnet;
-	path_depart(w, -1, nat);
+	path_depart(w, nat);
 }
 
 /* ---- and back ---- */
@@ -324,8 +327,7 @@ void nat_back(struct path *w, int nat)
 	bool is_known = w->c || (h->related &&
 				 is_client(w, h->related, nat, h->related_receiver));
 
-	if ((w->p.protocol == 6 || w->p.protocol == 17 || is_icmp(&w->p)) &&
-	    is_fragment(w)) {
+	if (is_fragment(w)) {
 		path_drop(w, HG_DROP_FRAGMENT);
 		return;
 	}
@@ -333,8 +335,11 @@ void nat_back(struct path *w, int nat)
 		path_drop(w, HG_DROP_NAT_UNSOLICITED);
 		return;
 	}
-	if (is_astray(w, nat, !h->sender))
+	if (w->c && !is_client(w, w->c, nat, !h->sender)) {
+		path_stage(w, astray_kind(w->c), nat)->reason = HG_DROP_NO_FLOW;
+		w->is_over = true;
 		return;
+	}
 	if (w->subnet != gateway(w, nat)->subnet)
 		path_nacl(w, gateway(w, nat)->subnet, 0);
 	instance_groups(w, nat, 0);

@@ -25,4 +25,4 @@ void path_drop(struct path *w, uint32_t reason);
 void path_nacl(struct path *w, int subnet, int direction);
 void path_leave(struct path *w);
 void path_arrive(struct path *w);
-void path_depart(struct path *w, int sender, int nat);
+void path_depart(struct path *w, int nat);

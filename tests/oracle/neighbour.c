@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include <hg/drop.h>
 #include <hg/event.h>
 
@@ -45,12 +47,17 @@ static bool may_speak_for(const struct hearing *h, const struct addr *a)
 	       nat_find(w, h->vpc, a) < 0;
 }
 
-/* At an uplink: elastic IPs that somebody has. */
+/* At an uplink: elastic IPs that somebody has whose internet gateway is here. */
 static bool is_public(const struct hearing *h, const struct addr *a)
 {
-	struct place place = place_find(&h->o->world, a);
+	const struct world *w = &h->o->world;
+	struct place place = place_find(w, a);
+	int gateway;
 
-	return place.kind == PLACE_INTERFACE || place.kind == PLACE_NAT;
+	if (place.kind != PLACE_INTERFACE && place.kind != PLACE_NAT)
+		return false;
+	gateway = internet_gateway_of(w, place.vpc);
+	return strcmp(w->m->internet_gateways[gateway].device, h->device) == 0;
 }
 
 static bool is_answered(const struct hearing *h, const struct addr *a)

@@ -483,6 +483,9 @@ struct decision oracle_packet(struct oracle *o, const char *device, uint32_t doo
 	find_door(&h, device);
 	find_zone(&h);
 	frame_parse(frame, size, &h.p);
+	/* VLANs on top of a gateway's device are other devices. */
+	if (h.p.is_tagged && (h.role == ROLE_SUBNET || h.role == ROLE_UPLINK))
+		return passed();
 	if (h.p.is_control)
 		return h.role != ROLE_PORT ? passed() : dropped(HG_DROP_UNSUPPORTED);
 	if (h.p.reason)
@@ -496,10 +499,11 @@ struct decision oracle_packet(struct oracle *o, const char *device, uint32_t doo
 	}
 	if (h.p.is_unspecified)
 		return dropped(HG_DROP_MALFORMED);
-	if (h.role == ROLE_UPLINK &&
-	    (is_link_local(&h.p.l4.src) || is_link_local(&h.p.l4.dst)))
+	if (h.role == ROLE_UPLINK && is_link_local(&h.p.l4.src))
 		return passed();
 	if (!passes_source_check(&h))
 		return dropped(HG_DROP_SOURCE_CHECK);
+	if (h.role == ROLE_UPLINK && is_link_local(&h.p.l4.dst))
+		return passed();
 	return is_gateway(&h) ? judge_gateway(&h) : judge_traffic(&h);
 }

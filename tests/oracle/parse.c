@@ -371,6 +371,7 @@ void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret)
 	skip_bytes(&r, 14);
 	while (type == 0x8100 || type == 0x88a8) {
 		ret->reason = HG_DROP_UNSUPPORTED;
+		ret->is_tagged = tags == HG_MAX_VLANS;
 		if (++tags > HG_MAX_VLANS)
 			return;
 		ret->reason = HG_DROP_MALFORMED;
@@ -379,6 +380,7 @@ void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret)
 		type = get16(r.p + 2);
 		skip_bytes(&r, 4);
 	}
+	ret->is_tagged = tags > 0;
 	if (type == 0x0806) {
 		ret->reason = parse_arp(ret, r);
 		return;

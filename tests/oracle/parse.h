@@ -39,6 +39,7 @@ struct parsed {
 	enum parsed_kind kind;
 	uint32_t reason;     /* HG_DROP_* */
 	bool is_control;     /* to 01:80:c2:00:00:0x: good whatever the reason */
+	bool is_tagged;      /* by VLANs: good whatever the reason */
 	bool is_unspecified; /* the source: MALFORMED, unless exempt */
 	struct l4 l4;
 

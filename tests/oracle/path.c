@@ -126,13 +126,12 @@ static void arrive_at(struct path *w, int interface, int sender)
 	for (size_t k = 0; k < i->n_addresses && !to; k++)
 		if (i->addresses[k].family == w->p.dst.family)
 			to = &i->addresses[k];
-	if (interface == sender || (!to && !i->device)) {
+	if (crosses)
 		path_leave(w);
+	if (interface == sender || (!to && !i->device)) {
 		path_drop(w, HG_DROP_BLACKHOLE);
 		return;
 	}
-	if (crosses)
-		path_leave(w);
 	if (!find_out(w, interface, i->subnet, to)) {
 		path_drop(w, HG_DROP_NO_ROUTE);
 		return;
@@ -231,9 +230,9 @@ static void cross_peering(struct path *w, const struct peering *g)
 	path_arrive(w);
 }
 
-/* On by the table of the subnet that the packet is in; 'sender' is the interface that sends,
- * 'nat' the NAT gateway that does. */
-void path_depart(struct path *w, int sender, int nat)
+/* On by the table of the subnet that the packet is in; 'nat' is the NAT gateway that sends it
+ * on, or -1. */
+void path_depart(struct path *w, int nat)
 {
 	const struct model *m = w->w->m;
 	struct choice route;
@@ -250,7 +249,9 @@ void path_depart(struct path *w, int sender, int nat)
 	route = route_find(w->w, w->vpc, w->subnet, &w->p.dst);
 	if (!route.is_found || route.kind == ROUTE_BLACKHOLE ||
 	    (route.kind == ROUTE_NAT_GATEWAY && nat >= 0)) {
-		path_leave(w);
+		if (route.kind != ROUTE_NAT_GATEWAY || !route.is_found ||
+		    m->nat_gateways[route.target].subnet != w->subnet)
+			path_leave(w);
 		path_drop(w, route.kind == ROUTE_BLACKHOLE ? HG_DROP_BLACKHOLE
 							   : HG_DROP_NO_ROUTE);
 		return;
@@ -271,7 +272,7 @@ void path_depart(struct path *w, int sender, int nat)
 		cross_peering(w, &m->peerings[route.target]);
 		break;
 	case ROUTE_INTERFACE:
-		arrive_at(w, route.target, sender);
+		arrive_at(w, route.target, w->end[0]);
 		break;
 	default:
 		path_arrive(w);
@@ -280,16 +281,19 @@ void path_depart(struct path *w, int sender, int nat)
 
 /* ---- the two beginnings ---- */
 
-static void walk_inside(struct path *w)
+static int sender_of(const struct path *w)
 {
 	const struct hearing *h = w->h;
-	int sender =
-		h->role == ROLE_PORT ? h->interface : address_owner(w->w, h->vpc, &w->p.src);
 
-	w->vpc = h->vpc;
-	w->subnet = h->at_subnet;
-	groups_stage(w, sender, 1);
-	path_depart(w, sender, -1);
+	return h->role == ROLE_PORT ? h->interface : address_owner(w->w, h->vpc, &w->p.src);
+}
+
+static void walk_inside(struct path *w)
+{
+	w->vpc = w->h->vpc;
+	w->subnet = w->h->at_subnet;
+	groups_stage(w, sender_of(w), 1);
+	path_depart(w, -1);
 }
 
 static bool is_here(const struct gateway *g, int vpc, const char *device)
@@ -354,15 +358,11 @@ static void walk_outside(struct path *w)
 		path_drop(w, HG_DROP_NO_ROUTE);
 }
 
-void path_walk(struct path *ret, const struct hearing *h, const struct connection *c,
-	       unsigned nth_address, uint16_t port)
+static void path_begin(struct path *ret, const struct hearing *h)
 {
 	*ret = (struct path){
 		.h = h,
 		.w = &h->o->world,
-		.c = c,
-		.nth_address = nth_address,
-		.port = port,
 		.p = h->p.l4,
 		.quote = h->p.quote,
 		.has_quote = h->p.has_quote && same_addr(&h->p.quote.src, &h->p.l4.dst),
@@ -371,8 +371,32 @@ void path_walk(struct path *ret, const struct hearing *h, const struct connectio
 		.subnet = -1,
 		.nat = -1,
 	};
+}
+
+void path_exempt(struct path *ret, const struct hearing *h)
+{
+	path_begin(ret, h);
+	ret->vpc = h->vpc;
+	ret->subnet = h->at_subnet;
+	ret->end[0] = sender_of(ret);
+	path_arrive(ret);
+}
+
+void path_walk(struct path *ret, const struct hearing *h, const struct connection *c,
+	       unsigned nth_address, uint16_t port)
+{
+	path_begin(ret, h);
+	ret->c = c;
+	ret->nth_address = nth_address;
+	ret->port = port;
 	if (h->role == ROLE_UPLINK)
 		walk_outside(ret);
 	else
 		walk_inside(ret);
+	if (ret->astray && !ret->is_over) {
+		path_stage(ret, ret->astray, -1)->reason =
+			ret->astray == STAGE_DROP ? HG_DROP_NAT_UNSOLICITED
+						  : HG_DROP_NO_FLOW;
+		ret->is_over = true;
+	}
 }

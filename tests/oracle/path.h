@@ -17,12 +17,12 @@
 #define STAGES 16
 
 enum stage_kind {
-	STAGE_GROUPS,   /* of interface 'object' */
-	STAGE_INSTANCE, /* the groups of NAT instance 'object' */
-	STAGE_NACL,     /* 'object' */
-	STAGE_DROP,     /* for 'reason' */
-	STAGE_FORGET,   /* NO_FLOW, and the connection is no more */
-	STAGE_ANEW      /* the connection is no more, and the packet a new one */
+	STAGE_GROUPS = 1, /* of interface 'object' */
+	STAGE_INSTANCE,   /* the groups of NAT instance 'object' */
+	STAGE_NACL,       /* 'object' */
+	STAGE_DROP,       /* for 'reason' */
+	STAGE_FORGET,     /* NO_FLOW, and the connection is no more */
+	STAGE_ANEW        /* the connection is no more, and the packet a new one */
 };
 
 struct stage {
@@ -55,6 +55,8 @@ struct path {
 	int end[2];
 	bool leaves; /* its subnet */
 	int nat;     /* the NAT gateway on its way */
+	/* It belongs to a connection whose way was another: refused, but last of all. */
+	enum stage_kind astray; /* STAGE_DROP, STAGE_FORGET, STAGE_ANEW; 0: it is not */
 	bool is_inbound, is_egress_only;
 	struct addr nat_address; /* of the connection: elastic IP, or private */
 
@@ -66,5 +68,7 @@ struct path {
 
 #define SUBNET_OUTSIDE (-2)
 
+/* To who owns the destination, whatever the routes; the stages are not for this packet. */
+void path_exempt(struct path *ret, const struct hearing *h);
 void path_walk(struct path *ret, const struct hearing *h, const struct connection *c,
 	       unsigned nth_address, uint16_t port);
