@@ -222,7 +222,9 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 				 .is_answer = r == 0 && is_answer,
 				 .told = s->pkt.reply,
 				 .via = s->pkt.via,
-				 .to = s->pkt.act & ACT_NAT ? s->pkt.to : s->pkt.tuple };
+				 .to = s->pkt.act & (ACT_NAT | ACT_FAMILY)
+					       ? s->pkt.to
+					       : s->pkt.tuple };
 }
 
 void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t *frame,

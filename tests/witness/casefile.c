@@ -109,16 +109,22 @@ int trial_read(const char *path, struct trial *ret)
 
 static void print_answer(const char *who, const struct answer *a)
 {
-	char text[512];
+	static const char *const told[] = {
+		"",           ", told expired", ", told too big", ", told reset",
+		", told fin", ", told echo"
+	};
+	char text[512], via[ADDR_TEXT];
 
 	if (!a->is_given) {
 		note("  %s: not asked", who);
 		return;
 	}
-	note("  %s: %s%s%s, out %d%s%s%s%s", who, a->allow ? "allow" : "drop ",
+	note("  %s: %s%s%s, out %d%s%s%s%s%s%s", who, a->allow ? "allow" : "drop ",
 	     a->reason ? reason_name(a->reason) : "", a->is_answer ? ", answered" : "",
-	     (int)a->out, a->told ? ", told" : "", a->counted != 1 ? ", miscounted" : "",
-	     a->wrong ? ": " : "", a->wrong ? a->wrong : "");
+	     (int)a->out, a->via.family ? " via " : "",
+	     a->via.family ? addr_print(&a->via, via) : "", told[a->told],
+	     a->counted != 1 ? ", miscounted" : "", a->wrong ? ": " : "",
+	     a->wrong ? a->wrong : "");
 	if (a->allow && a->size)
 		note("    left as %s",
 		     frame_print(a->frame, a->size, text, sizeof(text)));

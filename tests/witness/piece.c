@@ -189,6 +189,11 @@ static void roll_peer(struct writer *w, int vpc, char *buf, size_t size)
 		snprintf(buf, size, "::/0");
 	else if (roll < 45 && w->n_lists > 0)
 		snprintf(buf, size, "prefix_list/list-%u", dice_below(d, w->n_lists));
+	else if (roll < 55 && vpc >= 0 && w->n_groups[(vpc + 1) % VPCS] > 0 &&
+		 w->has_peers)
+		snprintf(buf, size, "security_group/%s-group-%u",
+			 vpc_names[(vpc + 1) % VPCS],
+			 dice_below(d, w->n_groups[(vpc + 1) % VPCS]));
 	else if (roll < 65 && vpc >= 0)
 		snprintf(buf, size, "security_group/%s-group-%u", vpc_names[vpc],
 			 dice_below(d, w->n_groups[vpc]));

@@ -41,4 +41,7 @@ struct script {
 
 struct script *script_write(uint64_t seed, struct model *const *versions,
 			    unsigned n_versions, size_t n_packets);
+/* The same for rule sets with gateways: travel.c. */
+struct script *travel_write(uint64_t seed, struct model *const *versions,
+			    unsigned n_versions, size_t n_packets);
 void script_free(struct script *s); /* NULL is fine */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/witness/trial.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -163,18 +164,54 @@ static struct decision ask_oracle(struct run *run, enum witness follows,
 	return d;
 }
 
+static struct addr addr_of(const struct hg_addr *a, int family)
+{
+	struct addr ret = { .family = family };
+
+	memcpy(ret.bytes, a->w, family == 4 ? 4 : 16);
+	return ret;
+}
+
+/* Of a query, the port that is no id is the request's type. */
+static struct l4 l4_of(const struct hg_tuple *t, const struct decision *d)
+{
+	int family = t->family == HG_FAMILY_6 ? 6 : 4;
+	struct l4 p = d->to;
+	bool is_response = false;
+
+	p.src = addr_of(&t->saddr, family);
+	p.dst = addr_of(&t->daddr, family);
+	p.protocol = t->protocol;
+	p.sport = ntohs(t->sport);
+	p.dport = ntohs(t->dport);
+	if (icmp_pair(&p, &is_response))
+		p.id = is_response ? p.dport : p.sport;
+	return p;
+}
+
 static void ask_eval(struct run *run, uint32_t device, const struct step *s,
-		     struct answer *ret)
+		     const struct decision *d, struct answer *ret)
 {
 	struct verdict v;
+	struct parsed p;
 
 	*ret = (struct answer){ .is_given = true, .size = s->size, .counted = 1 };
 	memcpy(ret->frame, s->frame, s->size);
 	v = eval_packet(run->eval, device, s->door, ret->frame, s->size, run->now);
 	ret->allow = v.allow;
-	ret->is_answer = v.is_answer;
+	ret->is_answer = v.is_answer || (v.allow && v.told);
 	ret->reason = v.reason;
 	ret->out = v.out;
+	frame_parse(s->frame, s->size, &p);
+	ret->has_to = v.allow && d->is_routed && d->to.src.family != p.l4.src.family &&
+		      v.to.family == (d->to.src.family == 6 ? HG_FAMILY_6 : HG_FAMILY_4);
+	if (ret->has_to)
+		ret->to = l4_of(&v.to, d);
+	ret->has_told = !v.allow;
+	ret->told = v.told;
+	ret->via = addr_of(&v.via, v.to.family == HG_FAMILY_6 ? 6 : 4);
+	/* It does not say where a packet of a flow goes that it has sent on before. */
+	ret->has_via = v.out && !addr_is_zero(&ret->via);
 }
 
 /* XDP writes the MAC of the instance that it switches to, and that names the device. */
@@ -246,6 +283,8 @@ static const char *learn(struct run *run, enum witness who, const struct step *s
 	if (!d->is_chosen || !a->allow)
 		return NULL;
 	frame_parse(a->frame, a->size, &p);
+	if (a->has_to)
+		p.l4 = a->to;
 	if (p.reason || p.kind != PARSED_IP ||
 	    !oracle_learn(run->oracles[who], &p.l4, run->now))
 		return "a NAT gateway may not make that of it";
@@ -265,12 +304,13 @@ static bool ask(struct run *run, enum witness who, const struct step *step)
 	uint8_t frame[FRAME_MAX];
 	struct step s = *step;
 	struct decision d;
+	struct parsed p;
 
 	s.frame = memcpy(frame, step->frame, step->size);
 	set_right(run, who, &s);
 	d = ask_oracle(run, who, &s);
 	if (who == WITNESS_EVAL)
-		ask_eval(run, device, &s, a);
+		ask_eval(run, device, &s, &d, a);
 	else
 		ask_loaded(run, device, &s, a);
 	if (a->is_given && d.allow) {
@@ -278,6 +318,10 @@ static bool ask(struct run *run, enum witness who, const struct step *step)
 		if (!a->wrong)
 			a->wrong = answer_check(&d, s.frame, s.size, a);
 	}
+	/* It says what it would tell; whether that is ever told of such a packet is another's. */
+	frame_parse(s.frame, s.size, &p);
+	if (who == WITNESS_EVAL && (icmp_is_error(&p.l4) || p.is_later_fragment))
+		a->has_told = false;
 	run->outcome->other = who;
 	return answers_agree(&run->outcome->answers[WITNESS_ORACLE], a);
 }

@@ -44,6 +44,8 @@ struct answer {
 	enum told told;
 	bool has_via;
 	struct addr via;
+	bool has_to; /* eval: of a packet that changes its family the frame stays as it is */
+	struct l4 to;
 	unsigned counted;  /* loaded: how often the frame was counted */
 	const char *wrong; /* what is wrong with the frame as it left, NULL nothing */
 	size_t size;       /* of that frame */

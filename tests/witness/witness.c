@@ -8,7 +8,7 @@
  * run that does not notice has failed. And what the packets provoked is added up: a
  * generator that only ever met one reason would agree with anything.
  *
- *   witness [--seed N] [--sets N] [--packets N] [--eval] [--out DIR] [--replay FILE]
+ *   witness [--seed N] [--sets N] [--worlds N] [--packets N] [--eval] [--out DIR] [--replay FILE]
  *
  * HG_WITNESS=eval is --eval: without the loaded program, and so without privilege.
  */
@@ -24,6 +24,7 @@
 #include "tests/witness/dice.h"
 #include "tests/witness/rules.h"
 #include "tests/witness/trial.h"
+#include "tests/witness/world.h"
 
 #include "config/read.h"
 
@@ -33,20 +34,21 @@
 
 struct options {
 	uint64_t seed;
-	unsigned sets, packets;
+	unsigned sets, worlds, packets;
 	bool is_eval;
 	const char *out, *replay;
 };
 
 struct tally {
-	size_t judged, allowed, tracked, reasons[HG_DROPS];
+	size_t judged, allowed, tracked, routed, reasons[HG_DROPS];
 	unsigned reports;
 };
 
-static struct json *rules_roll(uint64_t topology, uint64_t rules)
+static struct json *rules_roll(bool is_world, uint64_t topology, uint64_t rules)
 {
 	_cleanup_(diag_freep) struct diag *d = diag_new();
-	_cleanup_free_ char *text = rules_text(topology, rules);
+	_cleanup_free_ char *text =
+		is_world ? world_text(topology, rules) : rules_text(topology, rules);
 	struct json *j = NULL;
 
 	if (json_read("rules", text, strlen(text), d, &j) < 0)
@@ -55,7 +57,8 @@ static struct json *rules_roll(uint64_t topology, uint64_t rules)
 }
 
 /* The script draws on the models; a refused rule set has none, and trial_run() will say so. */
-static struct script *script_roll(const struct trial *t, uint64_t seed, unsigned packets)
+static struct script *script_roll(const struct trial *t, bool is_world, uint64_t seed,
+				  unsigned packets)
 {
 	struct model *models[VERSIONS] = {};
 	struct script *s = NULL;
@@ -69,7 +72,8 @@ static struct script *script_roll(const struct trial *t, uint64_t seed, unsigned
 					 &models[v]) == 0;
 	}
 	if (good)
-		s = script_write(seed, models, t->n_rules, packets);
+		s = (is_world ? travel_write : script_write)(seed, models, t->n_rules,
+							     packets);
 	else
 		s = calloc(1, sizeof(*s));
 	for (unsigned v = 0; v < t->n_rules; v++)
@@ -77,16 +81,16 @@ static struct script *script_roll(const struct trial *t, uint64_t seed, unsigned
 	return s;
 }
 
-static struct trial trial_roll(uint64_t seed, unsigned packets)
+static struct trial trial_roll(bool is_world, uint64_t seed, unsigned packets)
 {
 	struct dice d = { seed };
 	uint64_t topology = dice_throw(&d);
 	struct trial t = { .n_rules = 1 + dice_below(&d, VERSIONS) };
 
 	for (unsigned v = 0; v < t.n_rules; v++)
-		t.rules[v] = rules_roll(topology, dice_throw(&d));
+		t.rules[v] = rules_roll(is_world, topology, dice_throw(&d));
 	t.is_xdp = dice_chance(&d, 50);
-	t.script = script_roll(&t, dice_throw(&d), packets);
+	t.script = script_roll(&t, is_world, dice_throw(&d), packets);
 	return t;
 }
 
@@ -115,16 +119,17 @@ static void run_retry(const struct trial *t, struct dataplane *dp,
 	bail("this machine is too busy to say what second it is");
 }
 
-static void run_set(uint64_t seed, unsigned number, struct dataplane *dp,
+static void run_set(uint64_t seed, bool is_world, unsigned number, struct dataplane *dp,
 		    const struct options *o, struct tally *tally)
 {
-	struct trial t = trial_roll(seed, o->packets);
+	struct trial t = trial_roll(is_world, seed, o->packets);
 	struct outcome outcome;
 
 	run_retry(&t, dp, NULL, &outcome);
 	tally->judged += outcome.n_judged;
 	tally->allowed += outcome.n_allowed;
 	tally->tracked += outcome.n_tracked;
+	tally->routed += outcome.n_routed;
 	for (uint32_t r = 0; r < HG_DROPS; r++)
 		tally->reasons[r] += outcome.reasons[r];
 	ok(outcome.end == TRIAL_AGREED,
@@ -143,7 +148,7 @@ static void plant_faults(struct dice *d, struct dataplane *dp, enum witness who,
 	unsigned caught = 0, planted = 0;
 
 	while (planted < FAULTS) {
-		struct trial t = trial_roll(dice_throw(d), o->packets);
+		struct trial t = trial_roll(false, dice_throw(d), o->packets);
 		struct outcome outcome;
 		struct fault f;
 
@@ -188,6 +193,41 @@ static void check_tally(const struct tally *t)
 	     t->allowed, t->tracked);
 }
 
+static void check_travels(const struct tally *t)
+{
+	static const struct {
+		uint32_t reason;
+		const char *name;
+	} wanted[] = {
+		{ HG_DROP_NO_ROUTE, "NO_ROUTE" },
+		{ HG_DROP_BLACKHOLE, "BLACKHOLE" },
+		{ HG_DROP_TTL_EXPIRED, "TTL_EXPIRED" },
+		{ HG_DROP_TOO_BIG, "TOO_BIG" },
+		{ HG_DROP_NO_FLOW, "NO_FLOW" },
+		{ HG_DROP_NAT_PROTOCOL, "NAT_PROTOCOL" },
+		{ HG_DROP_NAT_UNSOLICITED, "NAT_UNSOLICITED" },
+		{ HG_DROP_NO_PUBLIC_ADDRESS, "NO_PUBLIC_ADDRESS" },
+		{ HG_DROP_PRIVATE_DESTINATION, "PRIVATE_DESTINATION" },
+		{ HG_DROP_EGRESS_ONLY, "EGRESS_ONLY" },
+		{ HG_DROP_PEERING, "PEERING" },
+		{ HG_DROP_FRAGMENT, "FRAGMENT" },
+		{ HG_DROP_SOURCE_CHECK, "SOURCE_CHECK" },
+		{ HG_DROP_DEST_CHECK, "DEST_CHECK" },
+		{ HG_DROP_NACL_EGRESS, "NACL_EGRESS" },
+		{ HG_DROP_NACL_INGRESS, "NACL_INGRESS" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		ok(t->reasons[wanted[i].reason] > 0, "packets on their way provoked %s",
+		   wanted[i].name);
+		note("%zu times", t->reasons[wanted[i].reason]);
+	}
+	ok(t->routed * 8 > t->judged, "more than an eighth of them arrived somewhere");
+	ok(t->tracked * 20 > t->judged, "more than a twentieth were of a connection");
+	note("%zu packets: %zu passed, %zu routed, %zu of a tracked connection",
+	     t->judged, t->allowed, t->routed, t->tracked);
+}
+
 static int replay(const struct options *o, struct dataplane *dp)
 {
 	struct outcome outcome;
@@ -210,6 +250,7 @@ static struct options read_options(int argc, char **argv)
 	static const struct option names[] = {
 		{ "seed", required_argument, NULL, 's' },
 		{ "sets", required_argument, NULL, 'n' },
+		{ "worlds", required_argument, NULL, 'w' },
 		{ "packets", required_argument, NULL, 'p' },
 		{ "eval", no_argument, NULL, 'e' },
 		{ "out", required_argument, NULL, 'o' },
@@ -217,7 +258,7 @@ static struct options read_options(int argc, char **argv)
 		{},
 	};
 	const char *env = getenv("HG_WITNESS"), *results = getenv("HG_RESULTS");
-	struct options o = { .seed = 20240131, .sets = 240, .packets = 500 };
+	struct options o = { .seed = 20240131, .sets = 240, .worlds = 0, .packets = 500 };
 	int c;
 
 	o.is_eval = env && strcmp(env, "eval") == 0;
@@ -229,6 +270,9 @@ static struct options read_options(int argc, char **argv)
 			break;
 		case 'n':
 			o.sets = strtoul(optarg, NULL, 0);
+			break;
+		case 'w':
+			o.worlds = strtoul(optarg, NULL, 0);
 			break;
 		case 'p':
 			o.packets = strtoul(optarg, NULL, 0);
@@ -255,7 +299,8 @@ int main(int argc, char **argv)
 	struct options o = read_options(argc, argv);
 	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
 	struct dice d = { o.seed };
-	struct tally tally = {};
+	struct dice worlds = { ~o.seed };
+	struct tally tally = {}, travels = {};
 
 	if (!o.is_eval && dataplane_open(&plane, &dp) < 0)
 		bail("cannot load the data plane: %s", dataplane_error());
@@ -264,9 +309,13 @@ int main(int argc, char **argv)
 	note("seed %llu, %u rule sets, %u packets each%s", (unsigned long long)o.seed,
 	     o.sets, o.packets, dp ? "" : ", without the loaded program");
 	for (unsigned i = 0; i < o.sets; i++)
-		run_set(dice_throw(&d), i, dp, &o, &tally);
+		run_set(dice_throw(&d), false, i, dp, &o, &tally);
 	if (o.sets >= 50)
 		check_tally(&tally);
+	for (unsigned i = 0; i < o.worlds; i++)
+		run_set(dice_throw(&worlds), true, o.sets + i, dp, &o, &travels);
+	if (o.worlds >= 50)
+		check_travels(&travels);
 	plant_faults(&d, NULL, WITNESS_EVAL, "the evaluator", &o);
 	if (dp)
 		plant_faults(&d, dp, WITNESS_LOADED, "the loaded program", &o);

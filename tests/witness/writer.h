@@ -46,6 +46,7 @@ struct writer {
 	struct dice dice; /* of the rules */
 	struct layout layout;
 	unsigned n_lists, n_nacls[VPCS], n_groups[VPCS];
+	bool has_peers; /* groups of the next VPC are named, too, even in vain */
 	struct addr pool[POOL];
 	unsigned n_pool;
 	char seen[SEEN][SEEN_TEXT]; /* rules or entries of the list being written */
