@@ -43,8 +43,13 @@ static __always_inline __u32 state_timeout(const struct pkt *pkt, const struct e
 	    state != HG_STATE_CLOSING)
 		least = nat->idle_timeout;
 	if (state != HG_STATE_ESTABLISHED &&
-	    (state < HG_STATE_UDP || state > HG_STATE_UDP_STREAM))
-		return timeout < least ? timeout : least;
+	    (state < HG_STATE_UDP || state > HG_STATE_UDP_STREAM)) {
+		/* A NAT gateway may be the only end that keeps state. */
+		int is_declared = (e->sender && flags & HG_FLOW_TRACK_SRC) ||
+				  (e->receiver && flags & HG_FLOW_TRACK_DST);
+
+		return least == ~0U || (is_declared && timeout < least) ? timeout : least;
+	}
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
 		const struct hg_interface *at =
