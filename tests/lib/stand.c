@@ -17,7 +17,8 @@
 #include "config/read.h"
 #include "tests/lib/tap.h"
 
-#define LOOPBACK 1 /* an ifindex that exists in every network namespace */
+#define LOOPBACK 1    /* an ifindex that exists in every network namespace */
+#define LINKS    1000 /* ifindexes that no frame is really sent to */
 #define SLOT     1
 /* Below this size kernels differ in what BPF_PROG_TEST_RUN takes for a packet. */
 #define SHORT 60
@@ -55,10 +56,12 @@ void image_enliven(struct image *image, bool is_xdp)
 		d->flags = is_xdp ? HG_DEVICE_XDP : 0;
 		d->mtu = 65535;
 		memcpy(d->mac, (uint8_t[]){ 2, 0xaa, 0, 0, 0, id }, 6);
-		/* What frames are sent to: see frame.h. */
-		if (d->role >= HG_ROLE_SUBNET)
-			memcpy(d->mac, (uint8_t[]){ 2, 0, 0, 0, 0, 2 }, 6);
 		d->hop = id;
+		if (d->role < HG_ROLE_SUBNET)
+			continue;
+		d->ifindex = LINKS + id;
+		/* What frames are sent to: see frame.h. */
+		memcpy(d->mac, (uint8_t[]){ 2, 0, 0, 0, 0, 2 }, 6);
 	}
 }
 
@@ -155,7 +158,11 @@ void plane_ask(struct dataplane *dp, uint32_t device, uint32_t door, bool is_xdp
 		bail("no counters");
 	ret->is_given = true;
 	ret->reason = name_drop(&before, &after, &ret->counted);
-	read_code(ret, code, p == PROGRAM_XDP, after.answered != before.answered);
+	ret->is_xdp = p == PROGRAM_XDP;
+	ret->is_told = after.told != before.told;
+	read_code(ret, code, ret->is_xdp, after.answered != before.answered);
+	if (ret->is_told)
+		ret->allow = ret->is_switched = false;
 }
 
 /* ---- the stand ---- */

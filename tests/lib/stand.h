@@ -28,6 +28,8 @@ struct result {
 	bool is_given; /* false: the kernel takes no such frame (too short) */
 	bool allow, is_answer;
 	bool is_switched; /* redirected to the device of another interface */
+	bool is_told;     /* dropped, and 'frame' is what the sender gets */
+	bool is_xdp;      /* the program that was run */
 	uint32_t reason;  /* HG_DROP_*, 0: allowed */
 	unsigned counted; /* how often: must be 1 */
 	size_t size;      /* of the frame as it left */
@@ -37,7 +39,8 @@ struct result {
 /* ---- the program and its tables, for those who bring an image of their own ---- */
 
 /* Writes what the agent would, and what packets would have taught: ifindex, MTU and MACs of
- * every device, 02:aa:00:00:00:id its own and 02:bb:00:00:00:id the instance's. */
+ * every device, 02:aa:00:00:00:id its own and 02:bb:00:00:00:id the instance's. Links of subnets and
+ * uplinks have ifindexes of their own, so that neighbours of equal addresses are told apart. */
 void image_enliven(struct image *image, bool is_xdp);
 /* Empties the flow and fragment tables. */
 void plane_reset(struct dataplane *dp);
