@@ -44,6 +44,20 @@ void plane_reset(struct dataplane *dp)
 			bail("cannot clear hg_ports");
 }
 
+/* Where packets are routed the TC door stands behind that of XDP. */
+static bool is_routed(const struct image *image, const struct hg_device *d)
+{
+	const struct hg_subnet *subnet;
+
+	if (d->role >= HG_ROLE_SUBNET)
+		return true;
+	if (d->role != HG_ROLE_PORT || !d->subnet)
+		return false;
+	subnet = image_record(image, image_header(image)->subnets, d->subnet,
+			      sizeof(*subnet));
+	return subnet->routes;
+}
+
 void image_enliven(struct image *image, bool is_xdp)
 {
 	struct hg_table devices = image_header(image)->devices;
@@ -54,6 +68,8 @@ void image_enliven(struct image *image, bool is_xdp)
 
 		d->ifindex = LOOPBACK;
 		d->flags = is_xdp ? HG_DEVICE_XDP : 0;
+		if (is_xdp && is_routed(image, d))
+			d->flags |= HG_DEVICE_PUNT;
 		d->mtu = 65535;
 		memcpy(d->mac, (uint8_t[]){ 2, 0xaa, 0, 0, 0, id }, 6);
 		d->hop = id;
@@ -130,12 +146,9 @@ static void read_code(struct result *ret, int code, bool is_xdp, bool was_answer
 	}
 }
 
-void plane_ask(struct dataplane *dp, uint32_t device, uint32_t door, bool is_xdp,
-	       const uint8_t *frame, size_t size, struct result *ret)
+static void ask_program(struct dataplane *dp, enum program p, uint32_t device,
+			const uint8_t *frame, size_t size, struct result *ret)
 {
-	enum program p = door == HG_DOOR_OUT ? PROGRAM_OUT
-			 : is_xdp            ? PROGRAM_XDP
-					     : PROGRAM_IN;
 	struct image image = dataplane_image(dp);
 	struct hg_table ports = image_header(&image)->ports;
 	struct hg_port *port =
@@ -163,6 +176,20 @@ void plane_ask(struct dataplane *dp, uint32_t device, uint32_t door, bool is_xdp
 	read_code(ret, code, ret->is_xdp, after.answered != before.answered);
 	if (ret->is_told)
 		ret->allow = ret->is_switched = false;
+}
+
+void plane_ask(struct dataplane *dp, uint32_t device, uint32_t door, bool is_xdp,
+	       const uint8_t *frame, size_t size, struct result *ret)
+{
+	enum program p = door == HG_DOOR_OUT ? PROGRAM_OUT
+			 : is_xdp            ? PROGRAM_XDP
+					     : PROGRAM_IN;
+
+	ask_program(dp, p, device, frame, size, ret);
+	/* What XDP leaves to the TC door it has neither counted nor touched. */
+	if (p == PROGRAM_XDP && ret->is_given && ret->allow && ret->counted == 0 &&
+	    ret->size == size && memcmp(ret->frame, frame, size) == 0)
+		ask_program(dp, PROGRAM_IN, device, frame, size, ret);
 }
 
 /* ---- the stand ---- */

