@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# flap: devices of the gateway go and come, instances are replaced, the agent is killed; connections that were
-# translated go on, and what comes back is found within a second.
+# flap: devices of the gateway go and come, instances are replaced, the agent is killed, rules change; connections
+# that were translated go on, and what comes back is found within a second.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -80,8 +80,20 @@ check "the agent comes back healthy" within 10 is_healthy
 check "2,400 connections were made meanwhile, none failed" wait "$clients"
 check "every connection goes on" everything_goes_on 3
 is "$(many a http 198.51.100.1 80 1000 | jq -c '[.answered, .ports]')" '[1000,1000]' "1,000 more find ports that nobody has"
-edit '.description = "the same, applied anew"'
-check "the rules are applied anew" apply
+
+# ---- the rules are applied anew, and again ----
+rounds 8 &
+clients=$!
+applies() { # N
+	local i
+	for ((i = 0; i < $1; i++)); do
+		# shellcheck disable=SC2016 # jq expands it
+		edit --arg i "$i" '.description = "the same, " + $i | .security_groups["new-" + $i] = { vpc: "prod", ingress: [], egress: [] }'
+		apply || return 1
+	done
+}
+check "the rules are applied eight times under traffic" applies 8
+check "1,600 connections were made meanwhile, none failed" wait "$clients"
 check "and every connection goes on" everything_goes_on 3
 check "every packet is counted once" adds_up
 finish
