@@ -89,4 +89,13 @@ talks <<-ROWS
 ROWS
 check_not "a connection of the old owner does not go on" held old 1
 check "every packet is counted once" adds_up
+lab down
+
+# ---- gateways that name no next hop ----
+gateway_up tc 'del(.internet_gateways.igw.next_hop, .egress_only_gateways.eigw.next_hop)'
+serve_many internet 80
+row 203.0.113.10 web 198.51.100.1      "without a next hop a destination is asked for on the uplink itself"
+row 203.0.113.20 a 198.51.100.2        "by the NAT gateway, too"
+row fd00:10::10 web 2001:db8:100::1    "over IPv6"
+row fd00:10:0:1::10 a 2001:db8:100::2  "and by the egress-only gateway"
 finish
