@@ -3,8 +3,8 @@
 /* Arbitrary text as a rule set, under ASan and UBSan.
  *
  * Beyond not crashing: a model comes back exactly when nothing was complained of, what it says
- * of itself in config/model.h is true, and a document that is JSON is the same document after
- * being printed and read again.
+ * of itself in config/model.h is true, a document that is JSON is the same document after
+ * being printed and read again, and what is compiled of a model is an image or a complaint.
  */
 #include <assert.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/diag.h"
+#include "compile/image.h"
 #include "config/json.h"
 #include "config/read.h"
 
@@ -236,6 +237,23 @@ static void json_holds(const char *text, size_t size)
 	assert(strcmp(a, b) == 0);
 }
 
+/* The image, and the same one as if it followed itself. */
+static void image_holds(const struct model *m)
+{
+	_cleanup_(diag_freep) struct diag *diag = diag_new();
+	_cleanup_(image_freep) struct image *image = NULL, *next = NULL;
+	struct facts facts = {};
+
+	if (image_compile(m, &facts, diag, &image) < 0) {
+		assert(diag_errors(diag) > 0);
+		return;
+	}
+	assert(image_check(image) == 0);
+	facts.previous = image;
+	assert(image_compile(m, &facts, diag, &next) == 0);
+	assert(image_check(next) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(diag_freep) struct diag *diag = diag_new();
@@ -251,6 +269,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (m) {
 		config_warn(m, diag);
 		model_holds(m);
+		image_holds(m);
 	}
 	list = diag_list(diag, &n);
 	for (size_t i = 0; i < n; i++) {
