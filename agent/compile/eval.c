@@ -130,10 +130,32 @@ void eval_free(struct eval *e)
 	free(e);
 }
 
+void eval_reset(struct eval *e)
+{
+	memset(e->flows4, 0, e->n_flow_sets * sizeof(*e->flows4));
+	memset(e->flows6, 0, e->n_flow_sets * sizeof(*e->flows6));
+	memset(e->tags4, 0, e->n_flow_sets * sizeof(*e->tags4));
+	memset(e->tags6, 0, e->n_flow_sets * sizeof(*e->tags6));
+	memset(e->frags, 0, HG_FRAG_SETS * sizeof(*e->frags));
+	memset(e->port_sets, 0, HG_PORT_SETS * sizeof(*e->port_sets));
+	memset(e->scratch, 0, sizeof(e->scratch));
+	e->control = (struct hg_control){};
+}
+
 void eval_switch(struct eval *e, const struct image *image)
 {
 	/* Without memory the old image stays, as in the agent. */
 	(void)take_image(e, image);
+}
+
+struct eval_tables eval_tables(struct eval *e, uint32_t now)
+{
+	return (struct eval_tables){ .flows4 = e->flows4,
+				     .flows6 = e->flows6,
+				     .ports = e->port_sets,
+				     .n_flow_sets = e->n_flow_sets,
+				     .ticks = (now + EVAL_START) * EVAL_HZ,
+				     .hz = EVAL_HZ };
 }
 
 /* Makes 'e' the memory of the maps. */
@@ -216,7 +238,9 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 	r = account(&s->pkt, r, is_answer);
 	if (r == 0)
 		resolve(e, &s->pkt);
-	return (struct verdict){ .allow = r == 0,
+	return (struct verdict){ .frame = ctx.data,
+				 .size = ctx.size,
+				 .allow = r == 0,
 				 .reason = -r,
 				 .out = r ? 0 : out_of(e, &s->pkt),
 				 .is_answer = r == 0 && is_answer,
