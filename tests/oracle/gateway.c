@@ -270,6 +270,21 @@ static void forget(struct hearing *h)
 	h->connection = NULL;
 }
 
+/* Answers belong to one connection: to the newest that expects them. */
+static void give_way(const struct hearing *h, const struct connection *c)
+{
+	struct l4 answer = connection_says(c, 1);
+
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct connection *other = &h->o->memory.connections[i];
+		struct l4 said = connection_says(other, 1);
+
+		if (other != c && other->is_used &&
+		    strcmp(other->zone[1], c->zone[1]) == 0 && same_l4(&said, &answer))
+			other->is_used = false;
+	}
+}
+
 /* A packet that has passed: what it opens, renews or replaces. */
 static void remember(struct hearing *h, const struct path *w, struct connection *old,
 		     bool tracks[2])
@@ -294,6 +309,7 @@ static void remember(struct hearing *h, const struct path *w, struct connection 
 		c = h->connection;
 		memcpy(c->zone[1], w->zone, sizeof(c->zone[1]));
 		c->went = w->p;
+		give_way(h, c);
 		if (w->nat >= 0) {
 			memcpy(c->nat, m->nat_gateways[w->nat].name,
 			       strlen(m->nat_gateways[w->nat].name) + 1);

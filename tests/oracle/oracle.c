@@ -473,6 +473,14 @@ static void find_zone(struct hearing *h)
 	snprintf(h->zone, sizeof(h->zone), "%s/%s", kind, name);
 }
 
+/* At a gateway's own devices: sent to another machine that hangs there. */
+static bool is_anothers(const struct hearing *h)
+{
+	if (h->role == ROLE_HOST || h->role == ROLE_PORT || h->p.is_ours)
+		return false;
+	return h->p.kind == PARSED_IP ? !is_multicast(&h->p.l4.dst) : !h->p.is_to_group;
+}
+
 struct decision oracle_packet(struct oracle *o, const char *device, uint32_t door,
 			      const uint8_t *frame, size_t size, uint32_t now)
 {
@@ -488,6 +496,8 @@ struct decision oracle_packet(struct oracle *o, const char *device, uint32_t doo
 		return passed();
 	if (h.p.is_control)
 		return h.role != ROLE_PORT ? passed() : dropped(HG_DROP_UNSUPPORTED);
+	if ((!h.p.reason || h.p.has_bad_source) && is_anothers(&h))
+		return passed();
 	if (h.p.reason)
 		return dropped(h.p.reason);
 	if (h.p.kind != PARSED_IP)

@@ -363,10 +363,14 @@ void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret)
 	struct rest r = { frame, size };
 	unsigned type, tags = 0;
 
-	*ret = (struct parsed){ .kind = PARSED_IP, .reason = HG_DROP_MALFORMED };
+	*ret = (struct parsed){ .kind = PARSED_IP,
+				.reason = HG_DROP_MALFORMED,
+				.is_ours = true };
 	if (size < 14)
 		return;
 	type = get16(frame + 12);
+	ret->is_ours = memcmp(frame, ORACLE_MAC, 6) == 0;
+	ret->is_to_group = frame[0] & 1;
 	ret->is_control = memcmp(frame, control, 5) == 0 && frame[5] < 16;
 	skip_bytes(&r, 14);
 	while (type == 0x8100 || type == 0x88a8) {
@@ -390,6 +394,8 @@ void frame_parse(const uint8_t *frame, size_t size, struct parsed *ret)
 		ret->reason = parse_ip4(ret, r);
 	else if (type == 0x86dd)
 		ret->reason = parse_ip6(ret, r);
-	if (ret->reason == HG_DROP_NONE)
+	if (ret->reason == HG_DROP_NONE) {
 		ret->reason = check_source(ret);
+		ret->has_bad_source = ret->reason != HG_DROP_NONE;
+	}
 }

@@ -19,6 +19,9 @@
 
 #include "base/addr.h"
 
+/* Of every device of a gateway. */
+#define ORACLE_MAC ((const uint8_t[6]){ 2, 0, 0, 0, 0, 2 })
+
 enum parsed_kind {
 	PARSED_IP,
 	PARSED_ARP,
@@ -37,9 +40,12 @@ struct l4 {
 
 struct parsed {
 	enum parsed_kind kind;
-	uint32_t reason;     /* HG_DROP_* */
-	bool is_control;     /* to 01:80:c2:00:00:0x: good whatever the reason */
-	bool is_tagged;      /* by VLANs: good whatever the reason */
+	uint32_t reason;  /* HG_DROP_* */
+	bool is_control;  /* to 01:80:c2:00:00:0x: good whatever the reason */
+	bool is_ours;     /* sent to ORACLE_MAC: good whatever the reason */
+	bool is_to_group; /* to a link-layer multicast or broadcast address: likewise */
+	bool is_tagged;   /* by VLANs: good whatever the reason */
+	bool has_bad_source; /* that, and nothing else, is the reason */
 	bool is_unspecified; /* the source: MALFORMED, unless exempt */
 	struct l4 l4;
 

@@ -200,6 +200,8 @@ static void roll_what(struct traveller *t, struct frame *f)
 		roll_shape(&t->a, f);
 	if (dice_chance(d, 4))
 		f->payload = 1420 + dice_below(d, 70);
+	if (dice_chance(d, 2))
+		memset(f->dmac, dice_chance(d, 50) ? 0xff : 0x06, 6);
 	if (dice_chance(d, 6)) {
 		f->ttl = 1 + dice_below(d, 2);
 		f->is_ttl_zero = dice_chance(d, 20);
