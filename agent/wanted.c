@@ -106,10 +106,15 @@ static void gateways_add(struct neighbours_of *w, const struct gateway *gateways
 		}
 }
 
+/* A port without a subnet has no table, and is what it is elsewhere. */
 static bool device_is_routed(const struct model *m, const struct device *d)
 {
-	return (d->role == HG_ROLE_HOST || d->role == HG_ROLE_PORT) &&
-	       m->vpcs[m->interfaces[d->index].vpc].is_routed;
+	const struct interface *i;
+
+	if (d->role != HG_ROLE_HOST && d->role != HG_ROLE_PORT)
+		return false;
+	i = &m->interfaces[d->index];
+	return i->subnet >= 0 && m->vpcs[i->vpc].is_routed;
 }
 
 static int devices_make(const struct model *m, struct wanted *ret)
