@@ -195,6 +195,9 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 	/* VLANs on top of a gateway's device are other devices. */
 	if (pkt->is_tagged && (d->role == HG_ROLE_SUBNET || d->role == HG_ROLE_UPLINK))
 		return route_to_kernel(pkt);
+	/* An instance has no say in what VLAN of the gateway's other devices its packets get. */
+	if (pkt->is_tagged && decide_is_gate(pkt, d))
+		return -HG_DROP_UNSUPPORTED;
 	if (r)
 		return r;
 	if (pkt->kind != PKT_IP)

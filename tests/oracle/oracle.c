@@ -494,6 +494,8 @@ struct decision oracle_packet(struct oracle *o, const char *device, uint32_t doo
 	/* VLANs on top of a gateway's device are other devices. */
 	if (h.p.is_tagged && (h.role == ROLE_SUBNET || h.role == ROLE_UPLINK))
 		return passed();
+	if (h.p.is_tagged && is_gateway(&h))
+		return dropped(HG_DROP_UNSUPPORTED);
 	if (h.p.is_control)
 		return h.role != ROLE_PORT ? passed() : dropped(HG_DROP_UNSUPPORTED);
 	if ((!h.p.reason || h.p.has_bad_source) && is_anothers(&h))
