@@ -278,7 +278,20 @@ static __always_inline void decide_over(struct scratch *s, struct flow *over)
 	}
 }
 
-/* Would its packets leave otherwise than those before? */
+/* What is known of the connection. 0: the entry was given to another one meanwhile, whose
+ * translation this packet must not get. */
+static __always_inline int decide_load(struct scratch *s, struct flow *fl)
+{
+	flow_load(s, fl);
+	if (flow_is_still(fl, &s->came))
+		return 1;
+	s->has_entry = 0;
+	s->strict = STRICT_NOT;
+	return 0;
+}
+
+/* Would its packets leave otherwise than those before, or by another NAT gateway? That one waits
+ * for no answers of theirs. */
 static __always_inline int decide_differs(const struct scratch *s)
 {
 	const struct hg_tuple *now = &s->pkt.tuple, *then = &s->entry_to;
@@ -288,6 +301,7 @@ static __always_inline int decide_differs(const struct scratch *s)
 	return now->family != then->family || !addr_equal(&now->saddr, &then->saddr) ||
 	       !addr_equal(&now->daddr, &then->daddr) || now->sport != then->sport ||
 	       now->dport != then->dport ||
+	       s->pkt.meter != HG_BYTES_METER(s->entry.state.bytes) ||
 	       (is_opener && then->zone && now->zone != then->zone);
 }
 
