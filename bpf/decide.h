@@ -156,11 +156,13 @@ static __always_inline void decide_begin(struct scratch *s)
 }
 
 /* Back to where it came in, as a packet of a connection that nobody knows. */
-static __always_inline void decide_again(struct scratch *s, const struct hg_device *d)
+static __always_inline void decide_again(struct scratch *s, const struct hg_device *d,
+					 __u16 key)
 {
 	struct pkt *pkt = &s->pkt;
 
 	pkt->tuple = s->came;
+	pkt->key = key;
 	pkt->act = pkt->reply = 0;
 	pkt->out = pkt->hop = pkt->meter = pkt->is_back = 0;
 	decide_begin(s);
@@ -213,7 +215,8 @@ static __always_inline void decide_renew(struct scratch *s, struct flow *fl)
 	__u32 flags = decide_door(pkt) | (pkt->act & ACT_TTL ? HG_FLOW_ROUTED : 0);
 
 	pkt->tracked = 1;
-	if (!pkt->commit)
+	/* Another connection that has the entry by now was not judged. */
+	if (!pkt->commit || !flow_is_still(fl, &s->came))
 		return;
 	WRITE_ONCE(fl->state.path, HG_PATH(pkt->device, pkt->hop) |
 					   HG_PATH_SEEN(READ_ONCE(fl->state.path))
@@ -351,6 +354,7 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 					__u32 is_gate)
 {
 	struct pkt *pkt = &s->pkt;
+	__u16 key = pkt->key;
 	__u32 flags = 0;
 	int r;
 
@@ -376,7 +380,7 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 		return -HG_DROP_NO_FLOW;
 	}
 	*fl = NULL;
-	decide_again(s, d);
+	decide_again(s, d, key);
 	return decide_way(s, d, is_gate, 0);
 }
 
@@ -464,12 +468,15 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		return route_to_kernel(pkt);
 	}
 	if (fl && !decide_entry(s, fl, is_gate)) {
+		/* XDP has no word to tell its sender, and the TC door must see it as well. */
+		if (pkt->may_punt && HG_BYTES_METER(READ_ONCE(fl->state.bytes)))
+			return route_punt(pkt);
 		over = fl;
 		fl = NULL;
 		decide_over(s, over);
 	}
-	if (fl && is_gate)
-		flow_load(s, fl);
+	if (fl && is_gate && !decide_load(s, fl))
+		fl = NULL;
 	exempt = d->role == HG_ROLE_UPLINK ? 0 : decide_exempt(pkt, &s->ends, fl);
 	if (exempt) {
 		r = decide_exempt_way(s, is_gate);
