@@ -110,7 +110,7 @@ static __always_inline int pipeline_unhit(struct pkt *pkt)
 
 /* Can a packet of 'fl' go the way that is kept there? */
 static __always_inline int pipeline_can_leave(const struct pkt *pkt, __u32 flags,
-					      __u32 path)
+					      __u32 path, __u32 grows)
 {
 	const struct hg_hop *hop;
 
@@ -121,7 +121,16 @@ static __always_inline int pipeline_can_leave(const struct pkt *pkt, __u32 flags
 	hop = hop_get(HG_PATH_HOP(path));
 	/* It left; the slow path knows why. */
 	return hop && hop->ifindex && hop_is_ready(hop, pkt->is_xdp) &&
-	       (!(flags & HG_FLOW_ROUTED) || pkt->size <= hop->mtu);
+	       (!(flags & HG_FLOW_ROUTED) || pkt->size + grows <= hop->mtu);
+}
+
+/* By how much the packet's header becomes longer where it leaves as IPv6. */
+static __always_inline __u32 pipeline_grows(const struct pkt *pkt, const struct flow *fl)
+{
+	return pkt->tuple.family == HG_FAMILY_4 &&
+			       READ_ONCE(fl->state.pair) & HG_PAIR_OTHER
+		       ? sizeof(struct ipv6hdr) - sizeof(struct iphdr)
+		       : 0;
 }
 
 /* A flow that answers for this packet without a rule being looked at. */
@@ -135,13 +144,16 @@ static __always_inline int pipeline_hit(struct scratch *s, const struct flow *fl
 	    !(flags & HG_FLOW_OUT) != (pkt->door == HG_DOOR_IN) ||
 	    !state_is_settled(pkt, life) ||
 	    flow_is_over(life, READ_ONCE(fl->state.seen), pkt->now) ||
-	    !pipeline_can_leave(pkt, flags, path))
+	    !pipeline_can_leave(pkt, flags, path, pipeline_grows(pkt, fl)))
 		return 0;
 	if (flags & HG_FLOW_NAT) {
 		if (pkt->may_punt && READ_ONCE(fl->state.pair) & HG_PAIR_OTHER)
 			return 0;
 		pipeline_translate(s, fl);
 		pkt->meter = HG_BYTES_METER(READ_ONCE(fl->state.bytes));
+		/* What a NAT gateway refuses, of a connection that it knows, too. */
+		if (pkt->meter && nat_refuses_fragment(pkt))
+			return pipeline_unhit(pkt);
 		pkt->is_back = !(flags & HG_FLOW_ORIGINAL);
 	}
 	/* Last: what was read is the flow's. */

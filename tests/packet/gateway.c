@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <hg/drop.h>
+#include <hg/hop.h>
 
 #include "base/cleanup.h"
 #include "tests/lib/stand.h"
@@ -61,6 +62,7 @@ static const char rules[] =
 	"   'internet_gateway/igw'}, {'to': '::/0', 'via': 'internet_gateway/igw'}]},"
 	" 'priv': {'vpc': 'a', 'routes': [{'to': '0.0.0.0/0', 'via': 'nat_gateway/nat'},"
 	"   {'to': '::/0', 'via': 'egress_only_gateway/eigw'},"
+	"   {'to': '64:ff9b::/96', 'via': 'nat_gateway/nat'},"
 	"   {'to': '192.0.2.0/24', 'via': 'blackhole'},"
 	"   {'to': '198.18.0.0/15', 'via': 'interface/box'},"
 	"   {'to': '10.1.0.0/16', 'via': 'peering/ab'},"
@@ -338,6 +340,124 @@ static void set_mtu(struct stand *s)
 	}
 }
 
+/* What a device of the gateway would have found out: flows do not settle before. */
+static void neighbour_add(struct stand *s, const char *text)
+{
+	struct addr a = address(text);
+	struct hg_hop hop = { .ifindex = 1,
+			      .flags = a.family == 6 ? HG_HOP_6 : 0,
+			      .mac.byte = { 2, 0xcc, 0, 0, 0, 1, HG_HOP_RESOLVED },
+			      .mtu = MTU };
+
+	memcpy(hop.addr.w, a.bytes, sizeof(hop.addr.w));
+	dataplane_hops(stand_plane(
+		s))[(hg_hop_hash(1, hop.addr.w) & (HG_HOP_SETS - 1)) * HG_HOP_WAYS + 1] =
+		hop;
+}
+
+static void rules_settle(struct stand *s, const char *text)
+{
+	stand_rules(s, text);
+	set_mtu(s);
+	neighbour_add(s, "203.0.113.1");
+	neighbour_add(s, "10.0.1.10");
+	neighbour_add(s, "fd00:10:0:1::10");
+}
+
+static struct frame in_vlan(struct frame f)
+{
+	f.n_vlans = 1;
+	f.vlan[0] = 100;
+	return f;
+}
+
+static struct frame numbered(struct frame f, uint32_t seq, uint32_t ack)
+{
+	f.seq = seq;
+	f.ack = ack;
+	return f;
+}
+
+/* Connections that no rule is asked about any more are not above the law. */
+static void test_settled(struct stand *s)
+{
+	const struct frame opener = ACK("10.0.1.10", 40000, SERVER, 80),
+			   server = ACK(SERVER, 80, "203.0.113.20", 40000),
+			   ping = frame_echo("10.0.1.10", SERVER, 20000),
+			   ask6 = frame_udp("fd00:10:0:1::10", 41000,
+					    "64:ff9b::c633:6401", 53),
+			   say6 = frame_udp(SERVER, 53, "203.0.113.20", 41000),
+			   box = frame_udp("10.0.0.9", 40000, "10.0.1.10", 53);
+	const char *out = "203.0.113.20:40000 > 198.51.100.1:80 hops 63",
+		   *in = "198.51.100.1:80 > 10.0.1.10:40000 hops 63",
+		   *pinged = "203.0.113.20:20000 > 198.51.100.1:20000 hops 63",
+		   *out6 = "203.0.113.20:41000 > 198.51.100.1:53 hops 63",
+		   *in6 = "64:ff9b::c633:6401:53 > fd00:10:0:1::10:41000 hops 63",
+		   *boxed = "10.0.0.9:40000 > 10.0.1.10:53 hops 63";
+	const struct row rows[] = {
+		{ "priv", numbered(SYN("10.0.1.10", 40000, SERVER, 80), 1000, 0), 0, out,
+		  "a client opens a connection" },
+		{ "up", numbered(BOTH(SERVER, 80, "203.0.113.20", 40000), 5000, 1001), 0,
+		  in, "is answered" },
+		{ "priv", numbered(opener, 1001, 5001), 0, out, "acknowledges it" },
+		{ "priv", numbered(opener, 1001, 5001), 0, out, "and goes on" },
+		{ "up", server, 0, in, "so does the server" },
+		{ "up", server, 0, in, "by and by" },
+		{ "priv", piece(opener, 0, true), HG_DROP_FRAGMENT, NULL,
+		  "their fragments do not pass now, either" },
+		{ "priv", piece(opener, 64, false), HG_DROP_FRAGMENT, NULL,
+		  "nor do later ones" },
+		{ "up", piece(server, 0, true), HG_DROP_FRAGMENT, NULL,
+		  "nor those of the server" },
+		{ "priv", ping, 0, pinged, "a client pings" },
+		{ "priv", ping, 0, pinged, "again" },
+		{ "priv", piece(ping, 0, true), HG_DROP_FRAGMENT, NULL,
+		  "and not in pieces" },
+		{ "priv", ask6, 0, out6, "an IPv6 client asks" },
+		{ "up", say6, 0, in6, "and is answered" },
+		{ "priv", ask6, 0, out6, "asks again" },
+		{ "up", say6, 0, in6, "and is answered" },
+		{ "up", with_payload(say6, MTU - 48), 0, in6,
+		  "with as much as fits behind an IPv6 header" },
+		{ "up", with_payload(say6, MTU - 47), HG_DROP_TOO_BIG, NULL,
+		  "and not a byte more" },
+		{ "box", box, 0, boxed, "an instance sends" },
+		{ "box", box, 0, boxed, "and sends" },
+		{ "box", in_vlan(box), HG_DROP_UNSUPPORTED, NULL,
+		  "it does not choose a VLAN for the next device" },
+		{ "box", in_vlan(frame_udp("10.0.0.9", 40001, "10.0.1.10", 53)),
+		  HG_DROP_UNSUPPORTED, NULL, "not to begin with, either" },
+	};
+
+	run_all(s, rows, ARRAY_SIZE(rows));
+}
+
+/* Another NAT gateway has the address of the one that served a connection. */
+static void test_renamed(struct stand *s)
+{
+	const struct row rows[] = {
+		{ "priv", ACK("10.0.1.10", 40000, SERVER, 80), HG_DROP_NO_FLOW, NULL,
+		  "a connection of another NAT gateway is over, as its answers would "
+		  "be" },
+		{ "priv", ACK("10.0.1.10", 40000, SERVER, 80), HG_DROP_NO_FLOW, NULL,
+		  "and its client hears so" },
+		{ "priv", SYN("10.0.1.10", 40000, SERVER, 80), 0,
+		  "203.0.113.20:40000 > 198.51.100.1:80 hops 63", "it opens a new one" },
+		{ "up", BOTH(SERVER, 80, "203.0.113.20", 40000), 0,
+		  "198.51.100.1:80 > 10.0.1.10:40000 hops 63", "and is answered" },
+	};
+	_cleanup_free_ char *renamed = strdup(rules);
+	char *p;
+
+	while ((p = strstr(renamed, "nat_gateway/nat")))
+		memcpy(p, "nat_gateway/tan", 15);
+	p = strstr(renamed, "'nat_gateways': {'nat'");
+	memcpy(p, "'nat_gateways': {'tan'", 22);
+	rules_settle(s, renamed);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		row_run(s, &rows[i]);
+}
+
 int main(void)
 {
 	struct stand *s = stand_new(4096);
@@ -348,6 +468,9 @@ int main(void)
 	test_elastic(s);
 	test_nat(s);
 	test_idle(s);
+	rules_settle(s, rules);
+	test_settled(s);
+	test_renamed(s);
 	stand_free(s);
 	return done();
 }
