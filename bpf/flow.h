@@ -6,15 +6,19 @@
  * In       pkt->tuple, epoch, now.
  * Out      struct flow: what the entries of both families have in common.
  * Cost     Hit: one line for IPv4, two for IPv6, as an entry lives in its home way unless
- *          that was taken. A SYN that has no flow: one word of tags.
+ *          that was taken. A SYN that has no flow: two words of tags, in one line.
  *
- * Who races. Entries are found without a lock and inserted under their set's. An entry
+ * A set of four is full now and then long before the table is. What finds no place there lives
+ * in the set's buddy, its neighbour in memory: eight ways are full a hundred times as
+ * rarely. Who misses asks the buddy's tags first, so that this costs nothing to speak of.
+ *
+ * Who races. Entries are found without a lock and inserted under that of both buddies. An entry
  * becomes visible by one atomic exchange of its last key word ('tail': ports, protocol,
  * live, zone) after all else was written, and leaves by one to 0. A reader that has
  * matched a key may find the entry reused under it: it reads what it needs first and
  * compares the key again after (flow_is_still); only then does it act. Later writes of
  * 'seen' and counters into an entry that was reused at that very moment cost the new
- * flow one packet's count. Two CPUs that open the same flow at once meet in the set's
+ * flow one packet's count. Two CPUs that open the same flow at once meet in that
  * lock; the second finds the first's entry. Half-open pairs leave together: the evicted
  * entry's pair is removed by a compare-and-swap of its tail.
  */
@@ -122,6 +126,7 @@ static __always_inline __u64 flow_hash6(const union flow_key6 *k)
 }
 
 #define FLOW_SET(hash)  ((__u32)(hash)&hg_flow_mask)
+#define FLOW_BUDDY(set) (((set) ^ 1) & hg_flow_mask) /* takes what a full set cannot */
 #define FLOW_HOME(hash) ((__u32)((hash) >> 62))
 #define FLOW_TAG(hash)  ((__u64)(__u16)((hash) >> 40) | 1)
 
@@ -183,6 +188,56 @@ static __always_inline void flow_tags_put(__u64 *tags, __u64 hash, __u32 way)
 									       << shift);
 }
 
+/* The entry at 'at': set * 4 + way + 1; NULL for 0. */
+static __always_inline struct flow *flow_at(__u32 at, __u32 family)
+{
+	__u32 i = (at - 1) >> 2;
+
+	if (!at)
+		return NULL;
+	if (family == HG_FAMILY_6) {
+		struct hg_set6 *set = bpf_map_lookup_elem(&hg_flows6, &i);
+
+		if (!set)
+			return NULL;
+		VERIFIER_KEEP(set);
+		return FLOW6(&set->way[(at - 1) & 3]);
+	} else {
+		struct hg_set4 *set = bpf_map_lookup_elem(&hg_flows4, &i);
+
+		if (!set)
+			return NULL;
+		VERIFIER_KEEP(set);
+		return FLOW4(&set->way[(at - 1) & 3]);
+	}
+}
+
+/* Where 't' is in set 'i': set * 4 + way + 1; 0: nowhere. */
+HG_GLOBAL __u32 flow_search4(const struct hg_tuple *t, __u32 i)
+{
+	union flow_key4 k;
+	struct hg_set4 *set;
+
+	if (!t)
+		return 0;
+	flow_key4(t, &k);
+	set = bpf_map_lookup_elem(&hg_flows4, &i);
+	if (!set)
+		return 0;
+#pragma unroll
+	for (int n = 0; n < HG_WAYS; n++)
+		if (!flow_differs4(&set->way[n], &k))
+			return i * HG_WAYS + n + 1;
+	return 0;
+}
+
+static __always_inline int flow_may_have4(__u32 set, __u64 hash)
+{
+	const __u64 *tags = bpf_map_lookup_elem(&hg_tags4, &set);
+
+	return tags && flow_tags_match(tags, hash);
+}
+
 static __always_inline struct flow *flow_find4(const struct hg_tuple *t, int is_doubtful)
 {
 	union flow_key4 k;
@@ -193,23 +248,46 @@ static __always_inline struct flow *flow_find4(const struct hg_tuple *t, int is_
 	flow_key4(t, &k);
 	hash = flow_hash4(&k);
 	i = FLOW_SET(hash);
-	if (is_doubtful) {
-		const __u64 *tags = bpf_map_lookup_elem(&hg_tags4, &i);
-
-		if (tags && !flow_tags_match(tags, hash))
+	if (!is_doubtful || flow_may_have4(i, hash)) {
+		set = bpf_map_lookup_elem(&hg_flows4, &i);
+		if (!set)
 			return NULL;
-	}
-	set = bpf_map_lookup_elem(&hg_flows4, &i);
-	if (!set)
-		return NULL;
 #pragma unroll
-	for (int n = 0; n < HG_WAYS; n++) {
-		struct hg_flow4 *e = &set->way[(FLOW_HOME(hash) + n) & 3];
+		for (int n = 0; n < HG_WAYS; n++) {
+			struct hg_flow4 *e = &set->way[(FLOW_HOME(hash) + n) & 3];
 
-		if (!flow_differs4(e, &k))
-			return FLOW4(e);
+			if (!flow_differs4(e, &k))
+				return FLOW4(e);
+		}
 	}
-	return NULL;
+	i = FLOW_BUDDY(i);
+	return flow_may_have4(i, hash) ? flow_at(flow_search4(t, i), HG_FAMILY_4) : NULL;
+}
+
+/* Where 't' is in set 'i': set * 4 + way + 1; 0: nowhere. */
+HG_GLOBAL __u32 flow_search6(const struct hg_tuple *t, __u32 i)
+{
+	union flow_key6 k;
+	struct hg_set6 *set;
+
+	if (!t)
+		return 0;
+	flow_key6(t, &k);
+	set = bpf_map_lookup_elem(&hg_flows6, &i);
+	if (!set)
+		return 0;
+#pragma unroll
+	for (int n = 0; n < HG_WAYS; n++)
+		if (!flow_differs6(&set->way[n], &k))
+			return i * HG_WAYS + n + 1;
+	return 0;
+}
+
+static __always_inline int flow_may_have6(__u32 set, __u64 hash)
+{
+	const __u64 *tags = bpf_map_lookup_elem(&hg_tags6, &set);
+
+	return tags && flow_tags_match(tags, hash);
 }
 
 static __always_inline struct flow *flow_find6(const struct hg_tuple *t, int is_doubtful)
@@ -222,23 +300,20 @@ static __always_inline struct flow *flow_find6(const struct hg_tuple *t, int is_
 	flow_key6(t, &k);
 	hash = flow_hash6(&k);
 	i = FLOW_SET(hash);
-	if (is_doubtful) {
-		const __u64 *tags = bpf_map_lookup_elem(&hg_tags6, &i);
-
-		if (tags && !flow_tags_match(tags, hash))
+	if (!is_doubtful || flow_may_have6(i, hash)) {
+		set = bpf_map_lookup_elem(&hg_flows6, &i);
+		if (!set)
 			return NULL;
-	}
-	set = bpf_map_lookup_elem(&hg_flows6, &i);
-	if (!set)
-		return NULL;
 #pragma unroll
-	for (int n = 0; n < HG_WAYS; n++) {
-		struct hg_flow6 *e = &set->way[(FLOW_HOME(hash) + n) & 3];
+		for (int n = 0; n < HG_WAYS; n++) {
+			struct hg_flow6 *e = &set->way[(FLOW_HOME(hash) + n) & 3];
 
-		if (!flow_differs6(e, &k))
-			return FLOW6(e);
+			if (!flow_differs6(e, &k))
+				return FLOW6(e);
+		}
 	}
-	return NULL;
+	i = FLOW_BUDDY(i);
+	return flow_may_have6(i, hash) ? flow_at(flow_search6(t, i), HG_FAMILY_6) : NULL;
 }
 
 /* 'is_doubtful': there is hardly a flow, so that the tags are worth a look. */
@@ -288,30 +363,6 @@ static __always_inline int flow_is_still(const struct flow *fl, const struct hg_
 
 	flow_key4(t, &k);
 	return READ_ONCE(fl->tail) == k.w[1];
-}
-
-/* The entry at 'at': set * 4 + way + 1; NULL for 0. */
-static __always_inline struct flow *flow_at(__u32 at, __u32 family)
-{
-	__u32 i = (at - 1) >> 2;
-
-	if (!at)
-		return NULL;
-	if (family == HG_FAMILY_6) {
-		struct hg_set6 *set = bpf_map_lookup_elem(&hg_flows6, &i);
-
-		if (!set)
-			return NULL;
-		VERIFIER_KEEP(set);
-		return FLOW6(&set->way[(at - 1) & 3]);
-	} else {
-		struct hg_set4 *set = bpf_map_lookup_elem(&hg_flows4, &i);
-
-		if (!set)
-			return NULL;
-		VERIFIER_KEEP(set);
-		return FLOW4(&set->way[(at - 1) & 3]);
-	}
 }
 
 /* What of a tail must be the same in both directions once the ports are exchanged: in one

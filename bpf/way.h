@@ -6,7 +6,7 @@
  * In       The tuple; struct flow_work: what the entry starts with.
  * Out      The entry, published; its tag.
  * Result   Where it is, FLOW_FULL or FLOW_LOCKED.
- * Cost     One set and its lock. Nobody who lives is evicted: docs/semantics.md section 5.
+ * Cost     One set and its lock; a full one: its buddy, too. Nobody who lives is evicted: docs/semantics.md section 5.
  */
 #include "flow.h"
 
@@ -29,7 +29,7 @@ struct {
 /* A call, so that its many ways out are one to the verifier. */
 HG_GLOBAL int flow_lock_wait(__u32 set)
 {
-	__u32 i = set & (HG_LOCKS - 1);
+	__u32 i = set >> 1 & (HG_LOCKS - 1);
 	struct hg_lock *l = bpf_map_lookup_elem(&hg_locks, &i);
 
 	if (!l)
@@ -42,7 +42,7 @@ HG_GLOBAL int flow_lock_wait(__u32 set)
 
 static __always_inline int flow_lock(__u32 set)
 {
-	__u32 i = set & (HG_LOCKS - 1);
+	__u32 i = set >> 1 & (HG_LOCKS - 1);
 	struct hg_lock *l = bpf_map_lookup_elem(&hg_locks, &i);
 
 	return l &&
@@ -51,7 +51,7 @@ static __always_inline int flow_lock(__u32 set)
 
 static __always_inline void flow_unlock(__u32 set)
 {
-	__u32 i = set & (HG_LOCKS - 1);
+	__u32 i = set >> 1 & (HG_LOCKS - 1);
 	struct hg_lock *l = bpf_map_lookup_elem(&hg_locks, &i);
 
 	/* What was published before was published by an atomic exchange, a full barrier. */
@@ -119,6 +119,8 @@ struct flow_work {
 	union flow_key6 key;
 	__u32 had;    /* 1: the flow was here already */
 	__u32 spares; /* in: 1: nobody gives way to this one */
+	__u32 home;   /* way of the key at hand */
+	__u32 zero;
 };
 
 static __always_inline void flow_weigh(struct flow_choice *c, __u64 rank, __u32 way)
@@ -158,11 +160,39 @@ static __always_inline int flow_choose(struct flow_choice *c, const struct flow 
 
 #define FLOW_LOCKED (~0U)
 
+/* Where a place is looked for: is the flow in the buddy already? A free or dead one in its own
+ * set, then in the buddy; one that gives way in its own, then in the buddy. */
+#define WAY_STEPS  5
+#define WAY_EVICTS 3
+
 static __always_inline int flow_is_absent4(const struct hg_set4 *set,
 					   const union flow_key4 *k)
 {
 	return flow_differs4(&set->way[0], k) && flow_differs4(&set->way[1], k) &&
 	       flow_differs4(&set->way[2], k) && flow_differs4(&set->way[3], k);
+}
+
+/* The best way in set 'i' for the key at hand, into work->choice. */
+HG_GLOBAL int flow_weigh4(struct flow_work *work, __u32 i, __u32 now)
+{
+	const union flow_key4 *k;
+	struct hg_set4 *set;
+
+	if (!work)
+		return 0;
+	work->choice = (struct flow_choice){};
+	k = (const union flow_key4 *)&work->key;
+	set = bpf_map_lookup_elem(&hg_flows4, &i);
+	if (!set)
+		return 0;
+	for (__u32 n = 0; n < HG_WAYS; n++) {
+		__u32 way = (work->home + n) & 3;
+		const struct hg_flow4 *e = &set->way[way];
+
+		flow_weigh(&work->choice, flow_rank(FLOW4(e), flow_differs4(e, k), now),
+			   way);
+	}
+	return 0;
 }
 
 /* Inserts 't', or finds it. Returns where: set * 4 + way + 1; FLOW_FULL when the set holds
@@ -174,7 +204,7 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 	struct hg_set4 *set;
 	__u64 hash, *tags;
 	__u32 i;
-	int verdict;
+	int verdict = FLOW_FULL, strays;
 
 	if (!t || !work)
 		return FLOW_LOCKED;
@@ -189,22 +219,28 @@ HG_GLOBAL __u32 flow_insert4(const struct hg_tuple *t, struct flow_work *work, _
 		return FLOW_LOCKED;
 	if (!flow_lock(i))
 		return FLOW_LOCKED;
-	if (flow_is_absent4(set, k) &&
+	work->home = FLOW_HOME(hash);
+	strays = flow_may_have4(FLOW_BUDDY(i), hash);
+	if (!strays && flow_is_absent4(set, k) &&
 	    !READ_ONCE(FLOW4(&set->way[FLOW_HOME(hash)])->tail)) {
 		c->way = FLOW_HOME(hash);
 		c->rank = RANK_FREE;
 		verdict = FLOW_TAKE;
-	} else {
-		for (__u32 n = 0; n < HG_WAYS; n++) {
-			__u32 way = (FLOW_HOME(hash) + n) & 3;
-			const struct hg_flow4 *e = &set->way[way];
-
-			flow_weigh(c, flow_rank(FLOW4(e), flow_differs4(e, k), now), way);
-		}
-		verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4,
-				      work->spares, now);
 	}
-	if (verdict == FLOW_TAKE) {
+	for (__u32 step = !strays; step < WAY_STEPS && !verdict; step++) {
+		if (step >= WAY_EVICTS && work->spares)
+			break;
+		i = step & 1 ? FLOW_SET(hash) : FLOW_BUDDY(FLOW_SET(hash));
+		flow_weigh4(work, i, now);
+		if (!step && !(READ_ONCE(c->rank) & RANK_OWN))
+			continue;
+		set = bpf_map_lookup_elem(&hg_flows4, &i);
+		if (!set)
+			break;
+		verdict = flow_choose(c, FLOW4(&set->way[c->way & 3]), HG_FAMILY_4,
+				      step < WAY_EVICTS, now);
+	}
+	if (verdict == FLOW_TAKE && set) {
 		struct hg_flow4 *e = &set->way[c->way & 3];
 		__u64 *w = (__u64 *)&e->key;
 
@@ -229,6 +265,29 @@ static __always_inline int flow_is_absent6(const struct hg_set6 *set,
 	       flow_differs6(&set->way[2], k) && flow_differs6(&set->way[3], k);
 }
 
+/* The best way in set 'i' for the key at hand, into work->choice. */
+HG_GLOBAL int flow_weigh6(struct flow_work *work, __u32 i, __u32 now)
+{
+	const union flow_key6 *k;
+	struct hg_set6 *set;
+
+	if (!work)
+		return 0;
+	work->choice = (struct flow_choice){};
+	k = (const union flow_key6 *)&work->key;
+	set = bpf_map_lookup_elem(&hg_flows6, &i);
+	if (!set)
+		return 0;
+	for (__u32 n = 0; n < HG_WAYS; n++) {
+		__u32 way = (work->home + n) & 3;
+		const struct hg_flow6 *e = &set->way[way];
+
+		flow_weigh(&work->choice, flow_rank(FLOW6(e), flow_differs6(e, k), now),
+			   way);
+	}
+	return 0;
+}
+
 HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, __u32 now)
 {
 	struct flow_choice *c;
@@ -236,7 +295,7 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 	struct hg_set6 *set;
 	__u64 hash, *tags;
 	__u32 i;
-	int verdict;
+	int verdict = FLOW_FULL, strays;
 
 	if (!t || !work)
 		return FLOW_LOCKED;
@@ -251,22 +310,28 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 		return FLOW_LOCKED;
 	if (!flow_lock(i))
 		return FLOW_LOCKED;
-	if (flow_is_absent6(set, k) &&
+	work->home = FLOW_HOME(hash);
+	strays = flow_may_have6(FLOW_BUDDY(i), hash);
+	if (!strays && flow_is_absent6(set, k) &&
 	    !READ_ONCE(FLOW6(&set->way[FLOW_HOME(hash)])->tail)) {
 		c->way = FLOW_HOME(hash);
 		c->rank = RANK_FREE;
 		verdict = FLOW_TAKE;
-	} else {
-		for (__u32 n = 0; n < HG_WAYS; n++) {
-			__u32 way = (FLOW_HOME(hash) + n) & 3;
-			const struct hg_flow6 *e = &set->way[way];
-
-			flow_weigh(c, flow_rank(FLOW6(e), flow_differs6(e, k), now), way);
-		}
-		verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6,
-				      work->spares, now);
 	}
-	if (verdict == FLOW_TAKE) {
+	for (__u32 step = !strays; step < WAY_STEPS && !verdict; step++) {
+		if (step >= WAY_EVICTS && work->spares)
+			break;
+		i = step & 1 ? FLOW_SET(hash) : FLOW_BUDDY(FLOW_SET(hash));
+		flow_weigh6(work, i, now);
+		if (!step && !(READ_ONCE(c->rank) & RANK_OWN))
+			continue;
+		set = bpf_map_lookup_elem(&hg_flows6, &i);
+		if (!set)
+			break;
+		verdict = flow_choose(c, FLOW6(&set->way[c->way & 3]), HG_FAMILY_6,
+				      step < WAY_EVICTS, now);
+	}
+	if (verdict == FLOW_TAKE && set) {
 		struct hg_flow6 *e = &set->way[c->way & 3];
 		__u64 *w = (__u64 *)&e->key;
 

@@ -5,7 +5,7 @@
  *
  *   hg_flows4[set].way[4] of 64 bytes      hg_flows6[set].way[4] of 128 bytes
  *
- * Shape    Sets of 4 ways. An IPv4 entry is one cache line: key, state, counters and
+ * Shape    Sets of 4 ways; what a full one cannot take is in its buddy, set ^ 1. An IPv4 entry is one cache line: key, state, counters and
  *          room for the address rewrite. An IPv6 entry has key and state in its first
  *          line. 'pair' is set * 4 + way + 1 of the other direction, 0 none, with
  *          HG_PAIR_OTHER where that is in the other family's table (NAT64).
@@ -19,7 +19,7 @@
  *          last 8 key bytes hold it, so one aligned store publishes or removes an entry.
  * Owner    bpf/flow.h inserts under the set's lock and updates without it; the agent
  *          reads through mmap, and clears only entries that have expired.
- * Errors   A set of 4 protected entries refuses: HG_DROP_FLOW_TABLE_FULL.
+ * Errors   Two buddies full of protected entries refuse: HG_DROP_FLOW_TABLE_FULL.
  */
 #include <hg/image.h>
 
@@ -113,8 +113,8 @@ struct hg_flow6 {
 HG_SIZE(struct hg_flow6, 128);
 
 /* How many sets a family gets for so many connections: a power of two at which two entries
- * each fill at most 0.3 of the ways. There a set of four has no place for one new entry in
- * some 300; at 0.5 it is one in 16. */
+ * each fill at most 0.3 of the ways. There two buddies have no place for one new entry in
+ * some 300; at 0.2 it is one in 4,000, at 0.5 one in 20. */
 static inline __u32 hg_flow_sets(__u32 max_flows)
 {
 	__u64 need = (__u64)max_flows * 5 / 3, sets = 1;
@@ -140,7 +140,7 @@ struct hg_set6 {
 };
 HG_SIZE(struct hg_set6, 512);
 
-/* hg_locks[set & (HG_LOCKS - 1)]; 1 is taken. */
+/* hg_locks[set >> 1 & (HG_LOCKS - 1)], of two buddies; 1 is taken. */
 struct hg_lock {
 	__u32 taken;
 	__u32 zero;
