@@ -131,6 +131,12 @@ static struct frame frame_sent(struct stand *s, const char *device, struct frame
 	return f;
 }
 
+struct result travel_run(struct stand *s, const char *device, struct frame f)
+{
+	f = frame_sent(s, device, f);
+	return stand_run(s, device, HG_DOOR_IN, &f);
+}
+
 static uint8_t ttl_of(const struct frame *f)
 {
 	return f->is_ttl_zero ? 0 : f->ttl ? f->ttl : 64;

@@ -15,6 +15,9 @@
  */
 #include "tests/lib/stand.h"
 
+/* As stand_run(), from whoever has that address there. */
+struct result travel_run(struct stand *s, const char *device, struct frame f);
+
 bool travels(struct stand *s, const char *device, struct frame f, const char *place,
 	     struct frame want, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
