@@ -155,6 +155,13 @@ void sums_hold(const uint8_t *came, size_t came_size, const uint8_t *left,
 		assert(sum_layer4(left, &after) == sum);
 }
 
+bool frame_is_ipv6(const uint8_t *frame, size_t size)
+{
+	struct layout l;
+
+	return lay_out(frame, size, &l) && l.is6;
+}
+
 void frame_mend(uint8_t *frame, size_t size)
 {
 	struct layout l;

@@ -14,6 +14,7 @@
 /* Each checksum of 'came' that was right is right in 'left', too, and what had none has none. */
 void sums_hold(const uint8_t *came, size_t came_size, const uint8_t *left,
 	       size_t left_size);
+bool frame_is_ipv6(const uint8_t *frame, size_t size);
 /* Makes the checksums right. */
 void frame_mend(uint8_t *frame, size_t size);
 /* Ends exchanged: the answer to it. False: it has none. */
