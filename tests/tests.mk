@@ -99,8 +99,10 @@ budget: $(O)/tools/dev/budget $(BPF_OBJECTS) ## the verifier's work, against bpf
 cov: ## lines and branches that unit and golden tests reach
 	$(Q)$(MAKE) O=$(O)/cov CFLAGS='-O0 -g --coverage' check-unit check-golden
 	$(Q)tools/dev/coverage $(O)/cov
-bench: $(BENCH) $(O)/tests/bench/bench.bpf.o ## ns a packet, net; see docs/performance.md
+bench: all $(BENCH) $(O)/tests/bench/bench.bpf.o ## what packets cost; see docs/performance.md
 	$(Q)$(O)/tests/bench/path $(O)/tests/bench/bench.bpf.o
+	$(Q)$(O)/tests/bench/gateway
+	$(Q)HG_BUILD=$(abspath $(O)) tests/bench/nat
 # Programs that only tests load.
 $(O)/tests/%.bpf.o: tests/%.bpf.c
 	$(call msg,BPF,$@)
@@ -110,6 +112,8 @@ $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)bpftool gen skeleton $< name $(basename $(basename $(@F)))_bpf > $@
 $(O)/tests/lib/anvil.o: $(O)/tests/lib/anvil.skel.h
+$(O)/tests/bench/pps.o: $(O)/tests/bench/pps.skel.h
+$(O)/tests/bench/gateway.o: $(O)/tests/bench/bench.skel.h
 test: ## everything, as CI runs it
 	$(Q)tests/run
 
