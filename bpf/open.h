@@ -72,7 +72,8 @@ static __always_inline void open_there(struct scratch *s, __u32 life, __u32 flag
 	const struct pkt *pkt = &s->pkt;
 
 	tuple_reverse(&pkt->to, &s->back);
-	tuple_reverse(&s->came, &s->answer);
+	if (flags & HG_FLOW_NAT)
+		tuple_reverse(&s->came, &s->answer);
 	open_seed(s, life | open_flags_back(flags) << 24, 0);
 	open_room(&s->work.seed, flags, s->back.family, &s->answer);
 }
@@ -125,7 +126,6 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
-	flow_touch(&s->came);
 	if (s->nat) {
 		there_at = open_port(s, life, flags);
 	} else {
