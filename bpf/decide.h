@@ -332,6 +332,18 @@ static __always_inline int decide_way(struct scratch *s, const struct hg_device 
 	return journey(s, d->role == HG_ROLE_UPLINK ? d->uplink : 0, d->object, flags);
 }
 
+/* Ends that have declared an interface keep state of it; at other doors one has. */
+static __always_inline __u32 decide_exempt_tracks(const struct scratch *s, __u32 is_gate)
+{
+	__u32 tracks = HG_FLOW_TRACK_SRC | HG_FLOW_TRACK_DST;
+
+	if (is_gate && !s->ends.sender)
+		tracks &= ~HG_FLOW_TRACK_SRC;
+	if (is_gate && !s->ends.dst.interface)
+		tracks &= ~HG_FLOW_TRACK_DST;
+	return tracks ? tracks | HG_FLOW_EXEMPT : 0;
+}
+
 /* No filter touches it: to its owner here, or to the kernel. */
 static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate)
 {
@@ -344,6 +356,8 @@ static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate)
 		return route_to_kernel(&s->pkt);
 	s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
 	r = journey_aim(s);
+	if (nacl_crosses(&s->ends))
+		s->pkt.act |= ACT_TTL;
 	return r ? r : route_leave(s);
 }
 
@@ -480,7 +494,7 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 	exempt = d->role == HG_ROLE_UPLINK ? 0 : decide_exempt(pkt, &s->ends, fl);
 	if (exempt) {
 		r = decide_exempt_way(s, is_gate);
-		s->tracks = HG_FLOW_TRACK_SRC | HG_FLOW_TRACK_DST | HG_FLOW_EXEMPT;
+		s->tracks = decide_exempt_tracks(s, is_gate);
 	} else {
 		r = decide_judge(f, s, d, &fl, is_gate);
 	}
@@ -489,6 +503,12 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		return route_to_kernel(pkt);
 	if (r || exempt == 1)
 		return r;
+	/* It went past what its connection's packets go through, and leaves that as it is. */
+	if (exempt && is_gate && fl) {
+		if (pkt->commit)
+			state_step(s, fl);
+		return 0;
+	}
 	if (pkt->is_error)
 		related_quote_out(s);
 	if (over && pkt->commit)

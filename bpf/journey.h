@@ -22,26 +22,27 @@
 #include "nacl.h"
 #include "nat.h"
 
-/* The groups of one end about this packet; STRICT_BACK: about the direction that opened. */
+/* The groups of one end about this packet. 'flags': an end that tracks the connection is not
+ * asked, unless rule_change strict asks again: about this packet, or, when it is an answer,
+ * about the direction that opened. */
 static __always_inline int journey_groups(struct scratch *s, __u32 interface,
-					  __u32 direction, __u32 track)
+					  __u32 direction, __u32 track, __u32 flags)
 {
 	__u32 peer = direction == HG_EGRESS ? s->ends.dst.peer : s->ends.src.peer;
 	struct pkt *pkt = &s->pkt;
+	__u32 port = bpf_ntohs(pkt->tuple.sport);
 	int r;
 
-	if (s->strict == STRICT_BACK) {
-		__u32 port = bpf_ntohs(pkt->tuple.sport);
-
-		if (group_cell(pkt, interface, !direction, peer, port) & HG_CELL_ALLOW)
-			return 0;
-		return direction == HG_EGRESS ? -HG_DROP_SG_EGRESS : -HG_DROP_SG_INGRESS;
+	if (!(flags & track) || s->strict == STRICT_AGAIN) {
+		r = group_judge(pkt, interface, direction, peer);
+		if (r < 0)
+			return r;
+		s->tracks |= r ? track : 0;
 	}
-	r = group_judge(pkt, interface, direction, peer);
-	if (r < 0)
-		return r;
-	s->tracks |= r ? track : 0;
-	return 0;
+	if (s->strict != STRICT_BACK ||
+	    group_cell(pkt, interface, !direction, peer, port) & HG_CELL_ALLOW)
+		return 0;
+	return direction == HG_EGRESS ? -HG_DROP_SG_EGRESS : -HG_DROP_SG_INGRESS;
 }
 
 /* ---- towards a receiver ---- */
@@ -136,11 +137,9 @@ HG_GLOBAL int journey_arrive(struct scratch *s, __u32 flags)
 	to = image_interface(pkt, s->ends.receiver);
 	if (!to)
 		return 0;
-	if (!(flags & HG_FLOW_TRACK_DST) || s->strict) {
-		r = journey_groups(s, s->ends.receiver, HG_INGRESS, HG_FLOW_TRACK_DST);
-		if (r)
-			return r;
-	}
+	r = journey_groups(s, s->ends.receiver, HG_INGRESS, HG_FLOW_TRACK_DST, flags);
+	if (r)
+		return r;
 	if (s->ends.dst.interface == s->ends.receiver)
 		return 0;
 	if (to->flags & HG_INTERFACE_CHECK)
@@ -327,8 +326,9 @@ HG_GLOBAL int journey_start(struct scratch *s, __u32 flags)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
 	route_find(s, s->ends.sender_subnet, 0);
-	if (s->ends.sender && (!(flags & HG_FLOW_TRACK_SRC) || s->strict))
-		r = journey_groups(s, s->ends.sender, HG_EGRESS, HG_FLOW_TRACK_SRC);
+	if (s->ends.sender)
+		r = journey_groups(s, s->ends.sender, HG_EGRESS, HG_FLOW_TRACK_SRC,
+				   flags);
 	if (r == 0 && route_leaves(s, s->ends.sender_subnet))
 		r = nacl_judge(pkt, s->ends.sender_subnet, HG_EGRESS, s->ends.dst.peer,
 			       &pkt->tuple.saddr);

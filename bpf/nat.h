@@ -72,7 +72,7 @@ static __always_inline int nat_admit(struct scratch *s, const struct hg_nat *n)
 		return -HG_DROP_NAT_PROTOCOL;
 	if (nat_refuses_fragment(pkt) || (is_v6 && pkt->frag != FRAG_NONE))
 		return -HG_DROP_FRAGMENT;
-	if (s->is_related)
+	if (s->is_related && HG_BYTES_METER(s->entry.state.bytes) == pkt->meter)
 		return 0;
 	if (pkt->is_error)
 		return -HG_DROP_NAT_UNSOLICITED;
@@ -310,6 +310,8 @@ HG_GLOBAL int nat_back(struct scratch *s, __u32 id, __u32 from)
 	r = nat_accept(s, n);
 	if (r)
 		return nat_say(s, n, r);
+	if (from != n->subnet)
+		pkt->act |= ACT_TTL;
 	pkt->tuple.daddr.w[0] = n->private_address;
 	ends_at(s, n->vpc);
 	pkt->at = n->object;

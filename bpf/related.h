@@ -112,7 +112,8 @@ static __always_inline void related_quote_out(struct scratch *s)
 {
 	struct pkt *pkt = &s->pkt;
 
-	if (!(pkt->act & ACT_NAT) || !s->quoted.tuple.family)
+	if (!(pkt->act & ACT_NAT) || !s->quoted.tuple.family ||
+	    !addr_equal(&s->quoted.tuple.saddr, &s->came.daddr))
 		return;
 	pkt->act |= ACT_QUOTE;
 	if (s->is_related) {

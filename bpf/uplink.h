@@ -87,7 +87,7 @@ static __always_inline __be32 uplink_speaks_for(const struct scratch *s,
 	const struct hg_place *p =
 		d ? uplink_place(&s->pkt, d->uplink, &s->entry_to.saddr) : NULL;
 
-	return p && p->kind == HG_PLACE_ELASTIC &&
+	return s->ends.src.is_inside && p && p->kind == HG_PLACE_ELASTIC &&
 			       p->private_address == s->back.saddr.w[0]
 		       ? s->entry_to.saddr.w[0]
 		       : 0;
