@@ -212,7 +212,7 @@ static __always_inline int journey_source(struct scratch *s, const struct hg_pla
 {
 	const struct hg_tuple *t = &s->pkt.tuple;
 
-	if (from->kind == HG_PLACE_VPC || from->kind == HG_PLACE_INSIDE)
+	if (from->kind != HG_PLACE_WORLD)
 		return -HG_DROP_SOURCE_CHECK;
 	if (to->kind != HG_PLACE_WORLD && t->family == HG_FAMILY_4 &&
 	    is_private4(t->saddr.w[0]))

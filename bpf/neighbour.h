@@ -86,14 +86,6 @@ static __always_inline void neighbour_speaks(struct frame *f, const struct pkt *
 		neighbour_hear(pkt, d, &pkt->tuple.saddr, eth->h_source);
 }
 
-static __always_inline int neighbour_is_router(const struct hg_subnet *s,
-					       const struct hg_addr *a, __u32 family)
-{
-	if (family == HG_FAMILY_4)
-		return s->router4 && s->router4 == a->w[0];
-	return !is_unspecified(&s->router6) && addr_equal(&s->router6, a);
-}
-
 /* An elastic IP of this uplink that somebody has. */
 static __always_inline int neighbour_is_elastic(const struct pkt *pkt,
 						const struct hg_device *d,
@@ -124,7 +116,7 @@ static __always_inline int neighbour_is_ours(const struct pkt *pkt,
 		return neighbour_is_elastic(pkt, d, target);
 	if (!s)
 		return 0;
-	if (neighbour_is_router(s, target, pkt->tuple.family))
+	if (subnet_is_router(s, target, pkt->tuple.family))
 		return 1;
 	class_find(pkt, d->vpc, target, &end);
 	if (end.subnet != d->subnet)
@@ -159,7 +151,7 @@ static __always_inline int neighbour_may_claim(const struct pkt *pkt,
 	s = image_subnet(pkt, d->subnet);
 	who = image_interface(pkt, end.interface);
 	return end.subnet == d->subnet && !end.nat && !(who && who->device) && s &&
-	       !neighbour_is_router(s, a, pkt->tuple.family);
+	       !subnet_is_router(s, a, pkt->tuple.family);
 }
 
 /* Doors whose instances' words are looked at. */
@@ -281,6 +273,18 @@ static __always_inline void nd_hear(struct frame *f, const struct pkt *pkt,
 		neighbour_hear(pkt, d, &pkt->tuple.saddr, in->mac);
 }
 
+/* Who is behind a subnet's device, or a port whose source is checked, tells nobody where to
+ * route: the gateway's own kernel might listen. */
+static __always_inline int nd_is_router_talk(const struct pkt *pkt,
+					     const struct hg_device *d, __u8 type)
+{
+	const struct hg_interface *who = image_interface(pkt, d->interface);
+
+	return (type == ND_ROUTER_ADVERTISEMENT || type == ND_REDIRECT) &&
+	       (d->role == HG_ROLE_SUBNET ||
+		(d->role == HG_ROLE_PORT && who && who->flags & HG_INTERFACE_CHECK));
+}
+
 static __noinline int nd_step(struct frame *f, struct pkt *pkt, struct hg_device *d)
 {
 	const struct ipv6hdr *ip = frame_at(f, pkt->l3, sizeof(*ip));
@@ -298,6 +302,8 @@ static __noinline int nd_step(struct frame *f, struct pkt *pkt, struct hg_device
 	if (!neighbour_may_claim(pkt, d, &pkt->tuple.saddr))
 		return -HG_DROP_SOURCE_CHECK;
 	if (type != ND_SOLICITATION && type != ND_ADVERTISEMENT) {
+		if (nd_is_router_talk(pkt, d, type))
+			return -HG_DROP_SOURCE_CHECK;
 		neighbour_learn(f, pkt, d);
 		return 0;
 	}

@@ -117,6 +117,16 @@ static __always_inline void open_undo(struct scratch *s, struct flow *there)
 	__sync_lock_test_and_set(&there->tail, 0);
 }
 
+/* The answers that would come are those of a connection that goes out otherwise. */
+static __always_inline int open_is_other(const struct scratch *s, __u32 at)
+{
+	const struct flow *fl = flow_at(at, s->back.family);
+
+	return fl && (fl->room[0] != s->work.seed.room[0] ||
+		      fl->room[1] != s->work.seed.room[1] ||
+		      fl->room[2] != s->work.seed.room[2]);
+}
+
 HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 {
 	struct flow *here, *there;
@@ -131,6 +141,8 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	} else {
 		open_there(s, life, flags);
 		there_at = flow_insert(&s->back, &s->work, pkt->now);
+		if (s->work.had && open_is_other(s, there_at))
+			return -HG_DROP_NAT_NO_PORT;
 	}
 	s->work.spares = 0;
 	if (there_at == FLOW_FULL || there_at == FLOW_LOCKED)

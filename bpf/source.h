@@ -75,6 +75,16 @@ static __always_inline void ends_find(const struct pkt *pkt, const struct hg_dev
 	}
 }
 
+static __always_inline int subnet_is_router(const struct hg_subnet *s,
+					    const struct hg_addr *a, __u32 family)
+{
+	if (!s)
+		return 0;
+	if (family == HG_FAMILY_4)
+		return s->router4 && s->router4 == a->w[0];
+	return !is_unspecified(&s->router6) && addr_equal(&s->router6, a);
+}
+
 /* At a subnet's device: the source is one of the subnet's addresses, and nobody's who
  * is reached in another way. */
 static __always_inline int source_check_subnet(const struct pkt *pkt,
@@ -84,7 +94,9 @@ static __always_inline int source_check_subnet(const struct pkt *pkt,
 	const struct hg_interface *from = image_interface(pkt, e->src.interface);
 	int r = 0;
 
-	if (e->src.subnet != d->subnet || e->src.nat || (from && from->device))
+	if (e->src.subnet != d->subnet || e->src.nat || (from && from->device) ||
+	    subnet_is_router(image_subnet(pkt, d->subnet), &pkt->tuple.saddr,
+			     pkt->tuple.family))
 		r = -HG_DROP_SOURCE_CHECK;
 	return r;
 }

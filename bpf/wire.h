@@ -42,9 +42,11 @@ enum {
 	ICMP6_ECHO_REQUEST = 128,
 	ICMP6_ECHO_REPLY = 129,
 	ND_FIRST = 133,
+	ND_ROUTER_ADVERTISEMENT = 134,
 	ND_SOLICITATION = 135,
 	ND_ADVERTISEMENT = 136,
-	ND_LAST = 137,
+	ND_REDIRECT = 137,
+	ND_LAST = ND_REDIRECT,
 };
 
 /* IPv6 extension headers that a packet's protocol may hide behind. */

@@ -94,6 +94,10 @@ struct decision judge_neighbour(const struct hearing *h)
 		return d;
 	if (h->role != ROLE_UPLINK && !may_speak_for(h, &p->l4.src))
 		return dropped(HG_DROP_SOURCE_CHECK);
+	if (p->kind == PARSED_ND && (p->nd_type == 134 || p->nd_type == 137) &&
+	    (h->role == ROLE_SUBNET ||
+	     (h->role == ROLE_PORT && h->at->source_dest_check)))
+		return dropped(HG_DROP_SOURCE_CHECK);
 	if (p->is_short)
 		return dropped(HG_DROP_MALFORMED);
 	if (h->role != ROLE_UPLINK && p->kind == PARSED_ND && p->nd_type == 136 &&

@@ -114,14 +114,15 @@ static bool passes_subnet_check(const struct hearing *h)
 	const struct addr *src = &h->p.l4.src;
 
 	return address_subnet(w, h->vpc, src) == h->at_subnet && !has_device(h, src) &&
-	       nat_find(w, h->vpc, src) < 0;
+	       nat_find(w, h->vpc, src) < 0 &&
+	       !is_router_of(&w->m->subnets[h->at_subnet], src);
 }
 
 static bool passes_uplink_check(const struct hearing *h)
 {
 	const struct world *w = &h->o->world;
 
-	if (in_any_vpc(w, &h->p.l4.src))
+	if (in_any_vpc(w, &h->p.l4.src) || place_find(w, &h->p.l4.src).kind != PLACE_NONE)
 		return false;
 	return !is_private(&h->p.l4.src) ||
 	       (place_find(w, &h->p.l4.dst).kind == PLACE_NONE &&
