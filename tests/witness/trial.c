@@ -446,6 +446,7 @@ bool fault_pick(const struct trial *t, uint64_t seed, enum witness who, struct f
 	*ret = (struct fault){ .who = who };
 	if (good)
 		fault_in(run.images[0], &d, ret);
+	devices_done(&run.devices[0]);
 	image_free(run.images[0]);
 	model_free(run.models[0]);
 	return good;
