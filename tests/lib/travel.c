@@ -180,6 +180,9 @@ bool travels(struct stand *s, const char *device, struct frame f, const char *te
 	}
 	if (!want.ttl)
 		want.ttl = ttl_of(&f) - (place.device ? 1 : 0);
+	/* A packet that has become IPv4 has an id of anybody's choice. */
+	if (f.saddr.family == 6 && want.saddr.family == 4)
+		want.id = (uint32_t)r.frame[ETHERNET + 4] << 8 | r.frame[ETHERNET + 5];
 	size = frame_build(&want, frame, sizeof(frame), NULL);
 	if (r.is_switched != !!place.device) {
 		ok(false, "%s", name);
