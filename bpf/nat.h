@@ -15,6 +15,7 @@
  */
 #include "account.h"
 #include "group.h"
+#include "icmp64.h"
 #include "nacl.h"
 #include "port.h"
 #include "uplink.h"
@@ -61,6 +62,12 @@ static __always_inline int nat_is_echo(const struct pkt *pkt)
 	       type == ICMP_ECHO_REPLY;
 }
 
+/* What an error says in the other family. */
+static __always_inline __u32 nat_error_key(const struct pkt *pkt)
+{
+	return icmp64_key(pkt->tuple.family, pkt->key);
+}
+
 /* Is this packet one that the gateway translates? */
 static __always_inline int nat_admit(struct scratch *s, const struct hg_nat *n)
 {
@@ -72,14 +79,16 @@ static __always_inline int nat_admit(struct scratch *s, const struct hg_nat *n)
 		return -HG_DROP_NAT_PROTOCOL;
 	if (nat_refuses_fragment(pkt) || (is_v6 && pkt->frag != FRAG_NONE))
 		return -HG_DROP_FRAGMENT;
-	if (s->is_related && HG_BYTES_METER(s->entry.state.bytes) == pkt->meter)
-		return 0;
-	if (pkt->is_error)
+	if (pkt->is_error &&
+	    !(s->is_related && HG_BYTES_METER(s->entry.state.bytes) == pkt->meter))
 		return -HG_DROP_NAT_UNSOLICITED;
-	if (is_icmp(pkt) && !(pkt->has_key && nat_is_echo(pkt)))
+	if (is_icmp(pkt) && !pkt->is_error && !(pkt->has_key && nat_is_echo(pkt)))
 		return -HG_DROP_NAT_PROTOCOL;
 	if (is_v6 && pkt->l4 - pkt->l3 != sizeof(struct ipv6hdr))
 		return -HG_DROP_UNSUPPORTED;
+	if (pkt->is_error)
+		return is_v6 && nat_error_key(pkt) == ICMP64_NONE ? -HG_DROP_NAT_PROTOCOL
+								  : 0;
 	if (s->has_entry || pkt->opens)
 		return 0;
 	if (protocol == IPPROTO_TCP && !(pkt->tcp_flags & TCP_RST))
@@ -115,8 +124,8 @@ static __always_inline int nat_has(const struct hg_nat *n, __be32 address)
 	return has;
 }
 
-/* IPv6 to IPv4: the destination is the last 32 bits, an echo request one of the other
- * protocol. */
+/* IPv6 to IPv4: the destination is the last 32 bits, an echo request or error one of the
+ * other protocol. */
 static __always_inline void nat_to_ipv4(struct pkt *pkt)
 {
 	struct hg_tuple *t = &pkt->tuple;
@@ -127,6 +136,10 @@ static __always_inline void nat_to_ipv4(struct pkt *pkt)
 	if (t->protocol != IPPROTO_ICMPV6)
 		return;
 	t->protocol = IPPROTO_ICMP;
+	if (pkt->is_error) {
+		pkt->key = icmp64_to4(pkt->key);
+		return;
+	}
 	t->dport = bpf_htons(ICMP_ECHO_REQUEST << 8);
 	pkt->key = ICMP_ECHO_REQUEST << 8;
 }
@@ -263,10 +276,26 @@ static __always_inline int nat_accept(struct scratch *s, const struct hg_nat *n)
 	if (nat_refuses_fragment(&s->pkt))
 		return -HG_DROP_FRAGMENT;
 	if (s->has_entry && HG_BYTES_METER(s->entry.state.bytes) == s->pkt.meter)
-		return 0;
+		return s->is_related && s->entry_to.family != s->pkt.tuple.family &&
+				       nat_error_key(&s->pkt) == ICMP64_NONE
+			       ? -HG_DROP_NAT_PROTOCOL
+			       : 0;
 	if (n->n_forwards && s->pkt.opens)
 		return nat_forward(s, n);
 	return -HG_DROP_NAT_UNSOLICITED;
+}
+
+/* An error about what came as IPv6: whoever sent it has an address there, too. */
+static __always_inline void nat_error_to_ipv6(struct pkt *pkt)
+{
+	struct hg_tuple *t = &pkt->tuple;
+
+	pkt->act |= ACT_FAMILY;
+	pkt->key = icmp64_to6(pkt->key);
+	t->family = HG_FAMILY_6;
+	t->protocol = IPPROTO_ICMPV6;
+	t->saddr =
+		(struct hg_addr){ .w = { bpf_htonl(0x0064ff9b), 0, 0, t->saddr.w[0] } };
 }
 
 /* The client's side of the answer. */
@@ -276,6 +305,8 @@ static __always_inline void nat_restore(struct scratch *s)
 	__u32 zone = pkt->tuple.zone;
 
 	if (s->is_related) {
+		if (s->entry_to.family != pkt->tuple.family)
+			nat_error_to_ipv6(pkt);
 		pkt->tuple.daddr = s->entry_to.daddr;
 		return;
 	}

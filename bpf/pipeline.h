@@ -240,8 +240,13 @@ static __always_inline int pipeline_rewrite(struct frame *f, struct scratch *s)
 {
 	struct pkt *pkt = &s->pkt;
 
-	if (pkt->act & ACT_FAMILY)
-		return f->is_xdp ? -HG_DROP_INTERNAL : nat64_frame(f, pkt);
+	if (pkt->act & ACT_FAMILY) {
+		if (f->is_xdp)
+			return -HG_DROP_INTERNAL;
+		return pkt->act & ACT_QUOTE
+			       ? nat64_error(f, pkt, &s->quoted.tuple, &s->quote)
+			       : nat64_frame(f, pkt);
+	}
 	if (pkt->act & ACT_QUOTE)
 		return quote_frame(f, pkt, &s->quoted.tuple, &s->quote);
 	return rewrite_frame(f, pkt);

@@ -116,7 +116,7 @@ static __always_inline void related_quote_out(struct scratch *s)
 	    !addr_equal(&s->quoted.tuple.saddr, &s->came.daddr))
 		return;
 	pkt->act |= ACT_QUOTE;
-	if (s->is_related) {
+	if (s->is_related && s->entry_to.family == pkt->to.family) {
 		tuple_reverse(&s->entry_to, &s->quote);
 		return;
 	}

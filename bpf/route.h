@@ -145,7 +145,7 @@ HG_GLOBAL int route_leave(struct scratch *s)
 {
 	const struct hg_device *d;
 	struct pkt *pkt;
-	__u32 mtu;
+	__u32 mtu, more;
 
 	if (!s)
 		return -HG_DROP_INTERNAL;
@@ -162,9 +162,10 @@ HG_GLOBAL int route_leave(struct scratch *s)
 	if (!d->ifindex)
 		return -HG_DROP_NO_NEIGHBOUR;
 	mtu = d->mtu;
-	/* The other family's header is 20 bytes shorter or longer. */
+	/* The other family's header is 20 bytes shorter or longer; so is a quoted one. */
+	more = pkt->is_error ? 40 : 20;
 	if (pkt->act & ACT_FAMILY)
-		mtu = s->came.family == HG_FAMILY_6 ? mtu + 20 : mtu - 20;
+		mtu = s->came.family == HG_FAMILY_6 ? mtu + more : mtu - more;
 	if (pkt->size > mtu) {
 		pkt->told_mtu = mtu;
 		return route_tell(pkt, REPLY_TOO_BIG, HG_DROP_TOO_BIG);

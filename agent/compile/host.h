@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #define SEC(name)         __attribute__((unused))
 #define __uint(name, val) int(*name)[val]
@@ -139,6 +140,34 @@ static inline long bpf_l4_csum_replace(void *ctx, uint32_t off, uint64_t from,
 
 static inline uint32_t bpf_get_prandom_u32(void)
 {
+	return 0;
+}
+
+enum { BPF_ADJ_ROOM_NET };
+
+/* The frame moves, as below; what is there of it stays, the room is behind the IP header. */
+static inline long bpf_skb_adjust_room(void *ctx, int32_t more, uint32_t mode,
+				       uint64_t flags)
+{
+	static uint8_t moved[HOST_FRAME];
+	struct host_frame *f = ctx;
+	size_t at = 14, from;
+
+	(void)mode;
+	(void)flags;
+	if (f->size <= at)
+		return -1;
+	at += f->data[at] >> 4 == 6 ? 40 : 20;
+	from = more < 0 ? at + (size_t)-more : at;
+	if (f->size < from || f->size + 64 > sizeof(moved))
+		return -1;
+	memcpy(moved, f->data, at);
+	if (more > 0)
+		memset(moved + at, 0, (size_t)more);
+	memcpy(moved + at + (more > 0 ? (size_t)more : 0), f->data + from,
+	       f->size - from);
+	f->data = moved;
+	f->size += (size_t)(ssize_t)more;
 	return 0;
 }
 

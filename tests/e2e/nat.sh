@@ -44,6 +44,7 @@ story() { # HOOK
 	talks <<-ROWS
 		answer  ping a 64:ff9b::c633:6401 56 | NAT64: ping is answered
 		refused tcp  a 64:ff9b::c633:6401 9  | NAT64: a reset comes back
+		refused udp  a 64:ff9b::c633:6401 9  | NAT64: a port unreachable comes back, translated
 		answer  tcp  a 198.51.100.1 81    | TCP goes out
 		answer  udp  a 198.51.100.1 54    | UDP goes out and its answer comes back
 		answer  ping a 198.51.100.1 56    | ping goes out and its answer comes back
@@ -62,6 +63,8 @@ story() { # HOOK
 	is "$(hops -I 198.51.100.129)" "$WAY" "so does one by ICMP"
 	is "$(hops -T -p 80 198.51.100.129)" "$WAY" "so does one by TCP"
 	is "$(hops -6 2001:db8:101::1)" 'fd00:10:0:1::1 2001:db8:100::1 2001:db8:101::1' "so does one over IPv6"
+	is "$(hops -6 64:ff9b::c633:6481)" 'fd00:10:0:1::1 64:ff9b::c633:6401 64:ff9b::c633:6481' "NAT64: traceroute sees the hops of the other family"
+	is "$(hops -6 -I 64:ff9b::c633:6481)" 'fd00:10:0:1::1 64:ff9b::c633:6401 64:ff9b::c633:6481' "NAT64: so does one by ICMP"
 
 	# ---- fragments and other protocols ----
 	is "$(large)" 4000 "a datagram of three fragments goes out, and its answer comes back"

@@ -21,12 +21,16 @@ pinged() { # MACHINE ADDRESS SIZE SENTENCE: too large a ping is answered with th
 mtu_is() { hg --json show devices | jq -e --arg d "$1" --argjson mtu "$2" 'any(.[]; .device == $d and .mtu == $mtu)'; }
 
 for hook in tc xdp; do
-	gateway_up "$hook" . --far 1400
+	gateway_up "$hook" '.route_tables.private.routes += [{ to: "64:ff9b::/96", via: "nat_gateway/nat" }]' --far 1400
 	pinged a 198.51.100.129 1450 "NAT: a ping that is too large for a router outside is answered with the MTU"
 	pinged web 198.51.100.129 1450 "1:1: so is one"
 	pinged a 2001:db8:101::1 1440 "egress-only: so is one over IPv6"
+	is "$(at a ping -nc1 -W5 -Mdo -s1440 64:ff9b::c633:6481 2>&1 | grep -ciE 'mtu *= *1420')" 1 "NAT64: so is one, with 20 bytes more for the other header"
 	at a ip route flush cache && at web ip route flush cache && at a ip -6 route flush cache
 	told transfer a far 198.51.100.129 5000 a 198.51.100.129     "NAT, a router outside has MTU 1400"
+	is "$(learnt a 64:ff9b::c633:6481)" nothing "NAT64: the sender does not know beforehand"
+	check "NAT64, a router outside has MTU 1400: 64 MiB arrive" transfer 1 a far 64:ff9b::c633:6481 5004
+	is "$(learnt a 64:ff9b::c633:6481)" 1420 "NAT64, a router outside has MTU 1400: it has learnt 1420"
 	told transfer web far 198.51.100.129 5001 web 198.51.100.129 "1:1, a router outside has MTU 1400"
 	told transfer a far 2001:db8:101::1 5002 a 2001:db8:101::1   "egress-only, a router outside has MTU 1400"
 	told transfer web far 2001:db8:101::1 5003 web 2001:db8:101::1 "IPv6, a router outside has MTU 1400"

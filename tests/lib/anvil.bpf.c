@@ -162,3 +162,19 @@ int nat64_tc(struct __sk_buff *skb)
 	a->csum = bpf_csum_update(skb, 0);
 	return a->result ? TC_ACT_SHOT : back(skb);
 }
+
+SEC("tc")
+int nat64_error_tc(struct __sk_buff *skb)
+{
+	struct anvil_ask *a;
+	struct frame f;
+	struct pkt *pkt;
+
+	frame_of_skb(skb, &f);
+	pkt = anvil_enter(&f, &a);
+	if (!pkt)
+		return TC_ACT_SHOT;
+	a->result = nat64_error(&f, pkt, &a->quoted, &a->unquoted);
+	a->csum = bpf_csum_update(skb, 0);
+	return a->result ? TC_ACT_SHOT : back(skb);
+}

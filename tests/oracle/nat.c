@@ -27,40 +27,49 @@ static struct addr extract(const struct addr *a6)
 	return a;
 }
 
-static void icmp_to4(struct l4 *p)
-{
-	static const uint8_t codes[] = { 1, 10, 1, 1, 3 }; /* of unreachable */
+/* RFC 7915 sections 5.2 and 4.2: a row is what comes and what that becomes. A code of ANY stays. */
+#define ANY 255
 
-	p->protocol = 1;
-	if (p->type == 128 || p->type == 129) {
-		p->type = p->type == 128 ? 8 : 0;
-	} else if (p->type == 1) {
-		p->type = 3;
-		p->code = p->code < 5 ? codes[p->code] : p->code;
-	} else if (p->type == 2) {
-		p->type = 3;
-		p->code = 4;
-	} else if (p->type == 3) {
-		p->type = 11;
-	}
+struct icmp_row {
+	uint8_t type, code, to_type, to_code;
+};
+
+static const struct icmp_row to4[] = {
+	{ 128, ANY, 8, ANY }, { 129, ANY, 0, ANY }, { 1, 0, 3, 1 }, { 1, 1, 3, 10 },
+	{ 1, 2, 3, 1 },       { 1, 3, 3, 1 },       { 1, 4, 3, 3 }, { 2, ANY, 3, 4 },
+	{ 3, ANY, 11, ANY },  { 4, 0, 12, 0 },      { 4, 1, 3, 2 }, {},
+};
+
+static const struct icmp_row to6[] = {
+	{ 8, ANY, 128, ANY }, { 0, ANY, 129, ANY }, { 3, 0, 1, 0 },
+	{ 3, 1, 1, 0 },       { 3, 2, 4, 1 },       { 3, 3, 1, 4 },
+	{ 3, 4, 2, 0 },       { 3, 5, 1, 0 },       { 3, 6, 1, 0 },
+	{ 3, 7, 1, 0 },       { 3, 8, 1, 0 },       { 3, 9, 1, 1 },
+	{ 3, 10, 1, 1 },      { 3, 11, 1, 0 },      { 3, 12, 1, 0 },
+	{ 3, 13, 1, 1 },      { 3, 15, 1, 1 },      { 11, ANY, 3, ANY },
+	{ 12, 0, 4, 0 },      { 12, 2, 4, 0 },      {},
+};
+
+static const struct icmp_row *icmp_row(const struct l4 *p)
+{
+	const struct icmp_row *row = p->protocol == 58 ? to4 : to6;
+
+	for (; row->type || row->to_type; row++)
+		if (row->type == p->type && (row->code == ANY || row->code == p->code))
+			return row;
+	return NULL;
 }
 
-static void icmp_to6(struct l4 *p)
+static void icmp_across(struct l4 *p)
 {
-	p->protocol = 58;
-	if (p->type == 8 || p->type == 0) {
-		p->type = p->type == 8 ? 128 : 129;
-	} else if (p->type == 11) {
-		p->type = 3;
-	} else if (p->type == 3 && p->code == 4) {
-		p->type = 2;
-		p->code = 0;
-	} else if (p->type == 3) {
-		p->type = 1;
-		p->code = p->code == 3                                     ? 4
-			  : p->code == 9 || p->code == 10 || p->code == 13 ? 1
-									   : 0;
-	}
+	const struct icmp_row *row = icmp_row(p);
+
+	p->protocol = p->protocol == 58 ? 1 : 58;
+	if (!row)
+		return;
+	p->type = row->to_type;
+	if (row->to_code != ANY)
+		p->code = row->to_code;
 }
 
 /* ---- whose packet is it ---- */
@@ -166,7 +175,8 @@ static uint32_t refuse_forward(const struct path *w)
 	if (p->src.family == 6 && h->p.has_extensions)
 		return HG_DROP_UNSUPPORTED;
 	if (icmp_is_error(p))
-		return HG_DROP_NONE;
+		return p->src.family == 6 && !icmp_row(p) ? HG_DROP_NAT_PROTOCOL
+							  : HG_DROP_NONE;
 	if (w->c)
 		return HG_DROP_NONE;
 	if ((p->protocol == 6 && !tcp_opens(&h->p)) || is_response(p))
@@ -230,7 +240,7 @@ static void translate_out(struct path *w, int nat)
 	if (w->p.dst.family == 6) {
 		w->p.dst = extract(&w->p.dst);
 		if (w->p.protocol == 58)
-			icmp_to4(&w->p);
+			icmp_across(&w->p);
 	}
 	if (!icmp_is_error(&w->p)) {
 		*(w->p.protocol == 1 ? &w->p.id : &w->p.sport) = port;
@@ -239,7 +249,7 @@ static void translate_out(struct path *w, int nat)
 	if (w->quote.src.family == 6) {
 		w->quote.src = extract(&w->quote.src);
 		if (w->quote.protocol == 58)
-			icmp_to4(&w->quote);
+			icmp_across(&w->quote);
 	}
 	w->quote.dst = *own;
 	*(w->quote.protocol == 1 ? &w->quote.id : &w->quote.dport) = port;
@@ -302,7 +312,7 @@ static void translate_back(struct path *w)
 	if (client.dst.family == 6) {
 		w->p.src = embed(&w->p.src);
 		if (w->p.protocol == 1)
-			icmp_to6(&w->p);
+			icmp_across(&w->p);
 	}
 	w->p.dst = client.dst;
 	if (!icmp_is_error(&w->p)) {
@@ -313,11 +323,19 @@ static void translate_back(struct path *w)
 	if (client.dst.family == 6) {
 		w->quote.dst = embed(&w->quote.dst);
 		if (w->quote.protocol == 1)
-			icmp_to6(&w->quote);
+			icmp_across(&w->quote);
 	}
 	w->quote.src = client.dst;
 	*(is_icmp(&w->quote) ? &w->quote.id : &w->quote.sport) =
 		is_icmp(&w->quote) ? client.id : client.dport;
+}
+
+/* Is the client that the packet is for one that speaks IPv6? */
+static bool is_other_family(const struct path *w)
+{
+	const struct connection *c = serving(w);
+
+	return c && !c->is_inbound && c->opener.src.family == 6;
 }
 
 void nat_back(struct path *w, int nat)
@@ -338,6 +356,11 @@ void nat_back(struct path *w, int nat)
 	if (w->c && !is_client(w, w->c, nat, !h->sender)) {
 		path_stage(w, astray_kind(w->c), nat)->reason = HG_DROP_NO_FLOW;
 		w->is_over = true;
+		return;
+	}
+	if (h->related && w->p.src.family == 4 && !icmp_row(&w->p) &&
+	    is_other_family(w)) {
+		path_drop(w, HG_DROP_NAT_PROTOCOL);
 		return;
 	}
 	if (w->subnet != gateway(w, nat)->subnet)
