@@ -194,7 +194,7 @@ static void mtu_set(struct stand *s, uint32_t mtu)
 
 static void sizes(struct stand *s)
 {
-	struct frame f = frame_udp("10.0.0.10", 1, "10.0.2.9", 53);
+	struct frame f = frame_udp("10.0.0.11", 1, "10.0.2.9", 53);
 	struct frame in = frame_udp(SERVER, 53, "203.0.113.10", 1), told;
 
 	stand_reset(s);
@@ -205,7 +205,7 @@ static void sizes(struct stand *s)
 	f.payload = 572;
 	travels(s, "br0", f, "br2 10.0.2.9", f, "one as long as the MTU passes");
 	f.payload = 573;
-	told = frame_icmp("10.0.0.1", "10.0.0.10", 3, 4);
+	told = frame_icmp("10.0.0.1", "10.0.0.11", 3, 4);
 	told.icmp_seq = 600;
 	told.quote = &f;
 	told.quote_size = 548;
