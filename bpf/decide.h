@@ -113,7 +113,8 @@ HG_GLOBAL int judge(struct scratch *s, __u32 flags)
 	return dest_check(pkt, e);
 }
 
-/* Does no filter touch it? 1: and nothing is remembered. 2: its answers shall pass. */
+/* Does no filter touch it? 1: and nothing is remembered. 2: its answers shall pass. 3: it is
+ * one. */
 static __always_inline int decide_exempt(const struct pkt *pkt, const struct ends *e,
 					 const struct flow *fl)
 {
@@ -124,7 +125,7 @@ static __always_inline int decide_exempt(const struct pkt *pkt, const struct end
 	/* The answer of a connection that was opened so. */
 	if (flags & HG_FLOW_EXEMPT && !(flags & HG_FLOW_ORIGINAL) &&
 	    exempt_from(pkt, &e->src))
-		return 2;
+		return 3;
 	if (e->role == HG_ROLE_PORT && pkt->door == HG_DOOR_OUT &&
 	    exempt_from(pkt, &e->src))
 		return 1;
@@ -345,14 +346,14 @@ static __always_inline __u32 decide_exempt_tracks(const struct scratch *s, __u32
 }
 
 /* No filter touches it: to its owner here, or to the kernel. */
-static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate)
+static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate, int exempt)
 {
 	int r;
 
 	s->pkt.is_exempt = 1;
 	if (!is_gate)
 		return route(&s->pkt, &s->ends);
-	if (!s->ends.dst.interface)
+	if (!s->ends.dst.interface && exempt != 3)
 		return route_to_kernel(&s->pkt);
 	s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
 	r = journey_aim(s);
@@ -382,6 +383,9 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 	if (r < 0) {
 		if (s->strict && pkt->commit &&
 		    (r == -HG_DROP_SG_EGRESS || r == -HG_DROP_SG_INGRESS))
+			flow_forget(*fl, s->came.family);
+		/* Its address is another's by now. */
+		if (r == -HG_DROP_NAT_UNSOLICITED && pkt->commit)
 			flow_forget(*fl, s->came.family);
 		return r;
 	}
@@ -493,7 +497,7 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		fl = NULL;
 	exempt = d->role == HG_ROLE_UPLINK ? 0 : decide_exempt(pkt, &s->ends, fl);
 	if (exempt) {
-		r = decide_exempt_way(s, is_gate);
+		r = decide_exempt_way(s, is_gate, exempt);
 		s->tracks = decide_exempt_tracks(s, is_gate);
 	} else {
 		r = decide_judge(f, s, d, &fl, is_gate);
