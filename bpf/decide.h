@@ -356,6 +356,11 @@ static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate, i
 	if (!s->ends.dst.interface && exempt != 3)
 		return route_to_kernel(&s->pkt);
 	s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
+	/* An answer has a way of its own, unless that is a NAT gateway's. */
+	if (exempt == 3)
+		route_find(s, s->ends.sender_subnet, 0);
+	if (s->leg.kind == HG_ROUTE_NAT || s->leg.kind == HG_ROUTE_INTERNET)
+		s->leg.kind = HG_ROUTE_LOCAL;
 	r = journey_aim(s);
 	if (nacl_crosses(&s->ends))
 		s->pkt.act |= ACT_TTL;

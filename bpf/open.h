@@ -130,7 +130,7 @@ static __always_inline int open_is_other(const struct scratch *s, __u32 at)
 HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 {
 	struct flow *here, *there;
-	__u32 here_at, there_at, other;
+	__u32 here_at, there_at, other, is_shared = 0;
 	struct pkt *pkt;
 
 	if (!s)
@@ -141,7 +141,8 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	} else {
 		open_there(s, life, flags);
 		there_at = flow_insert(&s->back, &s->work, pkt->now);
-		if (s->work.had && open_is_other(s, there_at))
+		is_shared = s->work.had;
+		if (is_shared && open_is_other(s, there_at))
 			return -HG_DROP_NAT_NO_PORT;
 	}
 	s->work.spares = 0;
@@ -162,7 +163,8 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	here_at = flow_insert(&s->came, &s->work, pkt->now);
 	if (here_at == FLOW_FULL || here_at == FLOW_LOCKED) {
 		/* Only what was just published is taken back. */
-		open_undo(s, there);
+		if (!is_shared)
+			open_undo(s, there);
 		return open_failed(here_at);
 	}
 	here = flow_at(here_at, s->came.family);
