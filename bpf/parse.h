@@ -328,6 +328,7 @@ static __always_inline int parse(struct frame *f, struct pkt *pkt)
 
 	if (!PARSE_FITS(f, eth, sizeof(*eth)))
 		return parse_cut(pkt);
+	pkt->is_group = eth->h_dest[0] & 1;
 	if (is_link_control(eth)) {
 		pkt->kind = PKT_LINK;
 		return 0;

@@ -97,6 +97,7 @@ struct pkt {
 	__u8 is_new;    /* it opened a connection */
 	__u8 ttl;       /* or hop limit */
 	__u8 is_tagged; /* 802.1Q */
+	__u8 is_group;  /* sent to a multicast or broadcast MAC */
 	__u8 is_told;   /* its sender was told */
 	__u8 reply;     /* REPLY_* */
 	__u8 act;       /* ACT_* */

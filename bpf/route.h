@@ -110,6 +110,8 @@ static __always_inline int route_to_kernel(struct pkt *pkt)
 /* The sender of a packet that goes no further is told, by the TC door. */
 static __always_inline int route_tell(struct pkt *pkt, __u8 reply, int reason)
 {
+	if (pkt->is_group) /* RFC 1812 section 4.3.2.7 */
+		return -reason;
 	if (pkt->commit && pkt->may_punt)
 		return route_punt(pkt);
 	pkt->reply = reply;

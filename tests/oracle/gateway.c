@@ -225,7 +225,8 @@ static struct addr teller(const struct hearing *h)
 
 static struct decision tell(const struct hearing *h, struct decision d, enum told told)
 {
-	if (told == TOLD_NOTHING || icmp_is_error(&h->p.l4) || h->p.is_later_fragment)
+	if (told == TOLD_NOTHING || icmp_is_error(&h->p.l4) || h->p.is_later_fragment ||
+	    h->p.is_to_group)
 		return d;
 	d.told_from = told == TOLD_RESET || told == TOLD_FIN ? h->p.l4.dst : teller(h);
 	if (d.told_from.family)

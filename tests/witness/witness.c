@@ -258,7 +258,9 @@ static struct options read_options(int argc, char **argv)
 		{},
 	};
 	const char *env = getenv("HG_WITNESS"), *results = getenv("HG_RESULTS");
-	struct options o = { .seed = 20240131, .sets = 240, .worlds = 0, .packets = 500 };
+	struct options o = {
+		.seed = 20240131, .sets = 240, .worlds = 80, .packets = 500
+	};
 	int c;
 
 	o.is_eval = env && strcmp(env, "eval") == 0;
