@@ -358,11 +358,12 @@ static void tell(const uint8_t *came, size_t size, uint32_t device,
 		v->reason, v->out, frame_print(v->frame, v->size, b, sizeof(b)));
 }
 
-/* Explain does not know how full the table and how long the packet may be. */
+/* Explain does not know how full the table and how long the packet may be, nor whether the
+ * answers would be another connection's. */
 static bool is_news(uint32_t reason)
 {
 	return reason == HG_DROP_FLOW_TABLE_FULL || reason == HG_DROP_TOO_BIG ||
-	       reason == HG_DROP_NO_NEIGHBOUR;
+	       reason == HG_DROP_NO_NEIGHBOUR || reason == HG_DROP_NAT_NO_PORT;
 }
 
 /* What a frame of the other family cannot say is found out when it is made. */
