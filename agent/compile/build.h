@@ -105,6 +105,27 @@ static inline uint32_t object_of_peering(const struct model *m, size_t i)
 	return object_of_nat_gateway(m, 0) + (uint32_t)(m->n_nat_gateways + i);
 }
 
+static inline uint32_t object_of_target_group(const struct model *m, size_t i)
+{
+	return object_of_peering(m, 0) + (uint32_t)(m->n_peerings + i);
+}
+
+static inline uint32_t object_of_load_balancer(const struct model *m, size_t i)
+{
+	return object_of_target_group(m, 0) + (uint32_t)(m->n_target_groups + i);
+}
+
+static inline uint32_t object_of_gateway_load_balancer(const struct model *m, size_t i)
+{
+	return object_of_load_balancer(m, 0) + (uint32_t)(m->n_load_balancers + i);
+}
+
+static inline uint32_t object_of_rate_limit(const struct model *m, size_t i)
+{
+	return object_of_gateway_load_balancer(m, 0) +
+	       (uint32_t)(m->n_gateway_load_balancers + i);
+}
+
 /* NAT instances among the first 'n' NAT gateways. */
 static inline size_t instances_count(const struct model *m, size_t n)
 {

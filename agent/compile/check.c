@@ -245,6 +245,8 @@ static bool target_is_good(const struct hg_header *h, const struct hg_route *rou
 		return route->target < h->vpcs.n;
 	case HG_ROUTE_INTERFACE:
 		return route->target < h->interfaces.n;
+	case HG_ROUTE_GATEWAY_LOAD_BALANCER:
+		return route->target < h->gwlbs.n;
 	default:
 		return route->target == 0;
 	}

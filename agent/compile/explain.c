@@ -253,6 +253,10 @@ const char *route_target(const struct image *image, const struct model *m,
 		kind = "interface";
 		name = m->interfaces[route->target].name;
 		break;
+	case ROUTE_GATEWAY_LOAD_BALANCER:
+		kind = "gateway_load_balancer";
+		name = m->gateway_load_balancers[route->target].name;
+		break;
 	}
 	snprintf(buf, TARGET_TEXT, "%s/%s", kind, name);
 	return buf;

@@ -487,6 +487,11 @@ static void route_fill(const struct build *b, const struct route_table *rt,
 		ret->target = (uint32_t)i + 1;
 		ret->object = object_of_interface(m, i);
 		break;
+	case ROUTE_GATEWAY_LOAD_BALANCER:
+		ret->kind = HG_ROUTE_GATEWAY_LOAD_BALANCER;
+		ret->target = (uint32_t)i + 1;
+		ret->object = object_of_gateway_load_balancer(m, i);
+		break;
 	}
 }
 

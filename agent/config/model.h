@@ -6,6 +6,7 @@
  *   interface -> subnet -> nacl        vpc is named by all of them
  *   interface -> groups -> rules -> peers -> cidr | prefix list | group
  *   subnet -> route table -> routes -> gateway | NAT gateway | peering | interface
+ *   load balancer -> listener -> target group -> targets
  *
  * Shape    Arrays sorted by name, so indexes are the same for the same document
  *          whatever the order of its keys. References are indexes into these arrays;
@@ -136,6 +137,7 @@ enum route_kind {
 	ROUTE_EGRESS_ONLY_GATEWAY,
 	ROUTE_PEERING,
 	ROUTE_INTERFACE,
+	ROUTE_GATEWAY_LOAD_BALANCER,
 };
 
 /* As written: the local routes of the VPC's CIDRs are not among them. */
@@ -143,7 +145,7 @@ struct route {
 	struct cidr to;  /* unless: */
 	int prefix_list; /* -1: 'to' counts */
 	enum route_kind kind;
-	int target; /* index of the gateway, peering or interface; -1 for the first two kinds */
+	int target; /* index of the gateway, peering, interface or balancer; -1 for the first two kinds */
 	struct where where;
 };
 
@@ -176,6 +178,7 @@ struct elastic_ip {
 	int interface;               /* -1: none */
 	struct addr private_address; /* of that interface; family 0 without one */
 	int nat_gateway;             /* that lists it; -1 none */
+	int load_balancer;           /* of whose node it is; -1 none */
 };
 
 struct nat_forward {
@@ -205,6 +208,117 @@ struct peering {
 	const char *name;
 	struct where where;
 	int vpcs[2];
+};
+
+enum target_protocol { TARGET_TCP, TARGET_UDP, TARGET_TCP_UDP, TARGET_GENEVE };
+
+struct target {
+	struct where where;
+	int interface; /* -1: it was written by its address */
+	struct addr
+		address; /* that, or the interface's first, IPv4 if it has one: what is checked */
+	uint16_t port;    /* its own or the group's */
+	uint32_t weight;  /* 0: nothing new */
+	const char *zone; /* its own, or of the subnet that contains it; or NULL */
+};
+
+enum check_protocol { CHECK_TCP, CHECK_HTTP, CHECK_HTTPS };
+
+struct health_check {
+	enum check_protocol protocol;
+	uint16_t port; /* 0: the target's own */
+	const char *path;
+	struct port_range *matcher; /* HTTP status; sorted, merged */
+	size_t n_matcher;
+	uint32_t interval, timeout; /* seconds */
+	uint32_t healthy_threshold, unhealthy_threshold;
+};
+
+enum stickiness { STICKY_NONE, STICKY_SOURCE_IP };
+
+struct target_group {
+	const char *name;
+	struct where where;
+	int vpc;
+	enum target_protocol protocol;
+	uint16_t port;
+	struct target *targets; /* in the order written */
+	size_t n_targets;
+	struct health_check health_check;
+	bool preserve_client_ip;
+	enum stickiness stickiness;
+	int cross_zone;                /* 0, 1; -1: as the balancer says */
+	uint32_t deregistration_delay; /* seconds */
+	bool connection_termination;
+	bool unhealthy_termination;  /* unhealthy.connection_termination */
+	uint32_t unhealthy_draining; /* unhealthy.draining_interval, seconds */
+	uint32_t minimum_count, minimum_percentage; /* minimum_healthy_targets; 0: off */
+	bool is_rebalancing;                        /* geneve: target_failover */
+};
+
+struct forward {
+	int target_group;
+	uint32_t weight;
+};
+
+enum syn_protection { SYN_AUTO, SYN_ALWAYS, SYN_OFF };
+
+struct listener {
+	struct where where;
+	enum target_protocol protocol;
+	uint16_t port;
+	struct forward *forwards;
+	size_t n_forwards;     /* at least 1 */
+	uint32_t idle_timeout; /* TCP, seconds */
+	enum syn_protection syn_protection;
+};
+
+/* A virtual address. */
+struct vip {
+	struct where where;
+	struct addr address;
+	int subnet;       /* of a node; -1: a bare address */
+	int elastic_ip;   /* of a node; -1 none */
+	const char *zone; /* the balancer's, or of the node's subnet; or NULL */
+};
+
+struct load_balancer {
+	const char *name;
+	struct where where;
+	int vpc;
+	struct vip *vips; /* in the order written; at least one */
+	size_t n_vips;
+	bool cross_zone;
+	int *groups; /* none: no groups are asked */
+	size_t n_groups;
+	struct listener *listeners; /* in the order written */
+	size_t n_listeners;
+};
+
+enum inspect_stickiness { INSPECT_5_TUPLE, INSPECT_3_TUPLE, INSPECT_2_TUPLE };
+
+struct gateway_load_balancer {
+	const char *name;
+	struct where where;
+	int vpc;
+	int target_group; /* geneve */
+	int subnet;       /* by whose table packets go on; -1: the sender's */
+	enum inspect_stickiness stickiness;
+	uint32_t idle_timeout;
+};
+
+enum limit_unit { LIMIT_PACKETS, LIMIT_BYTES, LIMIT_NEW_CONNECTIONS };
+enum limit_action { LIMIT_BLOCK, LIMIT_COUNT, LIMIT_ALLOW };
+
+struct rate_limit {
+	const char *name;
+	struct where where;
+	int load_balancer, subnet; /* one of them; the other is -1 */
+	uint16_t port;             /* of a listener; 0: all */
+	enum limit_unit unit;
+	uint64_t limit;
+	uint32_t window; /* seconds */
+	enum limit_action action;
 };
 
 /* Seconds; 0: not set. Order of hg_header.timeouts does not matter here. */
@@ -280,6 +394,14 @@ struct model {
 	size_t n_nat_gateways;
 	struct peering *peerings;
 	size_t n_peerings;
+	struct target_group *target_groups;
+	size_t n_target_groups;
+	struct load_balancer *load_balancers;
+	size_t n_load_balancers;
+	struct gateway_load_balancer *gateway_load_balancers;
+	size_t n_gateway_load_balancers;
+	struct rate_limit *rate_limits;
+	size_t n_rate_limits;
 	struct settings settings;
 };
 

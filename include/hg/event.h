@@ -6,7 +6,7 @@
  * Shape    hg_stats: PERCPU_ARRAY of struct hg_counters by slot (hg_port.slot; slot 0
  *          collects frames of devices that no rule set names). hg_hits: PERCPU_ARRAY of
  *          __u64 by rule id + (epoch & 1) * half of the map. hg_meters: PERCPU_ARRAY of
- *          struct hg_meter by NAT gateway id; hg_idle: ARRAY of __u64 likewise, idle
+ *          struct hg_meter by meter; hg_idle: ARRAY of __u64 likewise, idle
  *          timeouts that the agent's sweep found, which alone writes it. hg_events: RINGBUF of
  *          struct hg_event, only while hg_control.monitor is 1. hg_trace: ARRAY of one
  *          struct hg_trace; the agent fills the question, runs hg_explain, and reads
@@ -33,9 +33,12 @@ struct hg_counters {
 };
 HG_SIZE(struct hg_counters, 384);
 
-#define HG_METERS 1024
+/* NAT gateways have their own ids, balancers of both kinds HG_METER_BALANCER + theirs. */
+#define HG_METERS         4096
+#define HG_METER_BALANCER 1024
 
-/* Of a NAT gateway. Direction 0 is from the source (the client), 1 from the destination. */
+/* Of a NAT gateway or a balancer. Direction 0 is from the source (the client), 1 from the
+ * destination (the target). */
 struct hg_meter {
 	__u64 packets[2], bytes[2]; /* that went through */
 	__u64 dropped[2], dropped_bytes[2];
@@ -43,9 +46,16 @@ struct hg_meter {
 	__u64 established;   /* handshakes that were completed */
 	__u64 port_errors;   /* ErrorPortAllocation */
 	__u64 idle_timeouts; /* that packets found; see hg_idle */
-	__u64 zero[4];
+	/* balancers */
+	__u64 flows[2];          /* new connections: TCP, others */
+	__u64 protocol_bytes[2]; /* of both directions: TCP, others */
+	__u64 resets[3];         /* by client, target, balancer */
+	__u64 rejected;          /* new connections that were refused */
+	__u64 unhealthy_routing; /* new connections while their group failed open */
+	__u64 blocked[2];        /* by the balancer's groups: inbound, outbound */
+	__u64 zero[9];
 };
-HG_SIZE(struct hg_meter, 128);
+HG_SIZE(struct hg_meter, 256);
 
 /* Where and which way a packet met us. */
 #define HG_DOOR_IN  0 /* device ingress */
@@ -123,7 +133,9 @@ struct hg_trace {
 	struct hg_addr
 		via; /* whose MAC the frame gets: the next hop; zero: the instance of a port */
 	struct hg_tuple to; /* the packet as it would go out */
-	__u32 zero[10];
+	__u32 target;       /* id of the target that a balancer chose, 0 none */
+	__u32 slot;         /* of its pool's ring, 1 + number; 0 none */
+	__u32 zero[8];
 	struct hg_step step[HG_TRACE_STEPS];
 };
 HG_SIZE(struct hg_trace, 512);

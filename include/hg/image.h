@@ -10,7 +10,8 @@
  *          -> vpcs -> trie4, trie6 -> class -> peer, interface, subnet, row
  *          -> interfaces -> group classifiers
  *          -> subnets -> routes[row] -> gateway, NAT gateway, VPC, interface
- *          -> uplinks -> trie4, trie6 -> place -> elastic IP, NAT gateway, VPC
+ *          -> uplinks -> trie4, trie6 -> place -> elastic IP, NAT gateway, VPC, virtual address
+ *          -> vips -> listener -> pool -> ring -> target
  *          -> names (cold: objects, rules, zones, text; the packet path never reads them)
  *
  * Shape    hg_image is one mmap-able ARRAY of struct hg_line. Every offset in an
@@ -19,7 +20,7 @@
  *          straddle a line: 4, 16 or 64 bytes. Record 0 of every table that is
  *          addressed by id is all zero and means nobody.
  * Units    Ids are record numbers. 'ports' and the live words of struct hg_device
- *          are zero as compiled.
+ *          are zero as compiled; those of struct hg_pool let everybody in.
  * Order    Addresses, ports and MACs as on the wire; numbers in host order.
  * Owner    agent/compile writes all but the live words; agent/kernel/sync.c writes
  *          the live ones and copies the whole into lines that no packet reads, then
@@ -78,7 +79,7 @@ enum { HG_STATE_NONE, HG_CONNECTION_STATES(HG_STATE_NUMBER) HG_STATE_END };
 #define HG_STATES 16 /* room in hg_header.timeouts */
 _Static_assert(HG_STATE_END <= HG_STATES, "the ledger is longer than hg_header.timeouts");
 
-/* Line 0 to 3 of an image. */
+/* Line 0 to 4 of an image. */
 struct hg_header {
 	__u64 magic;
 	__u32 abi;
@@ -98,14 +99,22 @@ struct hg_header {
 	struct hg_table text;       /* cold: bytes; n counts them */
 	__u32 n_classifiers;        /* distinct ones, for show */
 	__u32 exempt; /* line of the hg_exempt for entries without address, 0 none */
-	struct hg_table routes;   /* struct hg_route, 4 a line */
-	struct hg_table gateways; /* struct hg_gateway, one a line */
-	struct hg_table nats;     /* struct hg_nat, one a line */
-	struct hg_table uplinks;  /* struct hg_uplink, one a line */
-	struct hg_table forwards; /* struct hg_forward, 4 a line */
-	__u32 zero[12];
+	struct hg_table routes;    /* struct hg_route, 4 a line */
+	struct hg_table gateways;  /* struct hg_gateway, one a line */
+	struct hg_table nats;      /* struct hg_nat, one a line */
+	struct hg_table uplinks;   /* struct hg_uplink, one a line */
+	struct hg_table forwards;  /* struct hg_forward, 4 a line */
+	struct hg_table vips;      /* struct hg_vip, one a line */
+	struct hg_table listeners; /* struct hg_listener, one a line */
+	struct hg_table
+		entrances; /* n sets, a line each, of 4 struct hg_entrance; a power of two */
+	struct hg_table pools;   /* struct hg_pool, one in 4 lines */
+	struct hg_table targets; /* struct hg_target, 2 a line */
+	struct hg_table gwlbs;   /* struct hg_gwlb, one a line */
+	struct hg_table limits;  /* struct hg_limit, one a line */
+	__u32 zero[14];
 };
-HG_SIZE(struct hg_header, 4 * HG_LINE);
+HG_SIZE(struct hg_header, 5 * HG_LINE);
 
 /* ---- who speaks: device, interface, subnet, vpc ---- */
 
@@ -141,7 +150,9 @@ struct hg_device {
 	__u32 hop;   /* port: of the instance, in hg_hops */
 	__u8 mac[6]; /* the device's own */
 	__u16 zero0;
-	__u32 zero[3];
+	/* as compiled */
+	__u32 gateway; /* host: what a balancer sends on leaves by it, 0 none */
+	__u32 zero[2];
 };
 HG_SIZE(struct hg_device, HG_LINE);
 
@@ -179,7 +190,8 @@ struct hg_subnet {
 	__u32 device;           /* id, 0 none */
 	__u32 routes; /* line of a __u32 route id a row of the VPC; 0 none: not routed */
 	__u32 table_object;
-	__u32 zero[3];
+	__u32 limit; /* its first, 0 none */
+	__u32 zero[2];
 };
 HG_SIZE(struct hg_subnet, HG_LINE);
 
@@ -203,21 +215,23 @@ struct hg_class {
 	__u32 exempt;    /* line of a struct hg_exempt, 0 none */
 	__u32 row;       /* index into the routes of every subnet of the VPC */
 	__be32 public;   /* the elastic IP of this private address, 0 none */
-	__u32 nat;       /* NAT gateway whose private address this is, 0 none */
+	__u16 nat;       /* NAT gateway whose private address this is, 0 none */
+	__u16 vip;       /* virtual address that this is, 0 none */
 	__u32 is_inside; /* 1: in a CIDR of this VPC */
 };
 HG_SIZE(struct hg_class, 32);
 
 /* ---- where to: routes, gateways, the outside ---- */
 
-#define HG_ROUTE_NONE        0 /* no route covers the address */
-#define HG_ROUTE_LOCAL       1
-#define HG_ROUTE_BLACKHOLE   2
-#define HG_ROUTE_INTERNET    3 /* target: gateway */
-#define HG_ROUTE_NAT         4 /* target: NAT gateway */
-#define HG_ROUTE_EGRESS_ONLY 5 /* target: gateway */
-#define HG_ROUTE_PEERING     6 /* target: the peer VPC */
-#define HG_ROUTE_INTERFACE   7 /* target: interface */
+#define HG_ROUTE_NONE                  0 /* no route covers the address */
+#define HG_ROUTE_LOCAL                 1
+#define HG_ROUTE_BLACKHOLE             2
+#define HG_ROUTE_INTERNET              3 /* target: gateway */
+#define HG_ROUTE_NAT                   4 /* target: NAT gateway */
+#define HG_ROUTE_EGRESS_ONLY           5 /* target: gateway */
+#define HG_ROUTE_PEERING               6 /* target: the peer VPC */
+#define HG_ROUTE_INTERFACE             7 /* target: interface */
+#define HG_ROUTE_GATEWAY_LOAD_BALANCER 8 /* target: that */
 
 struct hg_route {
 	__u32 kind; /* HG_ROUTE_* */
@@ -284,17 +298,152 @@ HG_SIZE(struct hg_uplink, HG_LINE);
 #define HG_PLACE_VPC        3 /* IPv6, inside a VPC with a gateway at this uplink */
 #define HG_PLACE_INSIDE     4 /* inside another VPC, or IPv4 inside any: nobody's out there */
 #define HG_PLACE_UNATTACHED 5 /* an elastic IP that nobody has */
+#define HG_PLACE_BALANCER   6 /* a virtual address, or the elastic IP of one */
 
 struct hg_place {
 	__u32 kind; /* HG_PLACE_* */
 	__u32 vpc;
 	__u32 nat;
-	__be32 private_address; /* HG_PLACE_ELASTIC */
+	__be32 private_address; /* HG_PLACE_ELASTIC, HG_PLACE_BALANCER with an elastic IP; 0 none */
 	__u32 object;           /* the elastic IP, 0 none */
-	__u32 gateway;          /* the VPC's internet gateway, 0 none */
-	__u32 zero[2];
+	__u32 gateway; /* the VPC's internet gateway, 0 none */
+	__u32 vip;     /* HG_PLACE_BALANCER */
+	__u32 zero;
 };
 HG_SIZE(struct hg_place, 32);
+
+/* ---- balancers: virtual address, listener, pool, target ---- */
+
+/* An address of a balancer: bare, or a node's. */
+struct hg_vip {
+	__u32 vpc;
+	__u32 subnet;           /* of the node, 0: a bare address */
+	__u32 object;           /* the balancer */
+	__u32 meter;            /* of the balancer, in hg_meters */
+	struct hg_addr address; /* as it is called inside the VPC */
+	__be32 public;          /* the node's elastic IP, 0 none */
+	__u32 family;           /* HG_FAMILY_* */
+	__u32 interface; /* record in 'interfaces' with the balancer's groups, 0: it has none */
+	__u32 gateway; /* by which answers to the outside leave: the VPC's internet gateway, 0 none */
+	__u32 peer; /* of its address, selects rows of the VPC's classifiers */
+	__u32 gate; /* of the balancer, in hg_gates, 0 none */
+	__u32 zero[2];
+};
+HG_SIZE(struct hg_vip, HG_LINE);
+
+/* Set hg_entrance_hash() & (entrances.n - 1). */
+struct hg_entrance {
+	__u32 vip; /* 0 is free */
+	__be16 port;
+	__u8 protocol;
+	__u8 zero0;
+	__u32 listener;
+	__u32 zero1;
+};
+HG_SIZE(struct hg_entrance, 16);
+
+#define HG_MAX_FORWARDS 5 /* target groups of a listener: room in struct hg_listener */
+
+#define HG_SYN_AUTO   0
+#define HG_SYN_ALWAYS 1
+#define HG_SYN_OFF    2
+
+struct hg_listener {
+	__u32 vip;
+	__be16 port;
+	__u8 protocol;
+	__u8 n_forwards;
+	__u32 idle_timeout; /* seconds */
+	__u32 weight;       /* of all forwards together; 0: none takes new connections */
+	__u32 seed;         /* of its balancer's name */
+	__u32 syn_protection; /* HG_SYN_* */
+	struct {
+		__u32 pool;
+		__u32 until; /* sum of the weights up to and with this one */
+	} forward[HG_MAX_FORWARDS];
+};
+HG_SIZE(struct hg_listener, HG_LINE);
+
+#define HG_POOL_PRESERVE 1 /* preserve_client_ip */
+#define HG_POOL_STICKY   2 /* by source address */
+
+#define HG_RING       65537 /* slots, a prime: __u16 member numbers, from line 'ring' on */
+#define HG_POOL_ROOM  1024  /* bits in 'usable' */
+#define HG_POOL_LINES 4
+
+/* The members of a target group that one virtual address may send to: of its family and zone. */
+struct hg_pool {
+	__u32 ring;   /* line; pools with the same members share it */
+	__u32 first;  /* id of member 0 in 'targets'; the others follow */
+	__u32 n;      /* members; 0: there is no ring */
+	__u32 flags;  /* HG_POOL_* */
+	__u32 object; /* the target group */
+	__u32 zone;   /* text, byte offset; 0: every */
+	__u32 family; /* HG_FAMILY_* */
+	/* live words: as compiled all members with a weight are usable */
+	__u32 n_usable;
+	__u32 fails_open; /* 1: so all of them are */
+	__u32 zero0[7];
+	__u64 usable[HG_POOL_ROOM /
+		     64]; /* bit of each member that takes new connections */
+	__u64 zero1[8];
+};
+HG_SIZE(struct hg_pool, HG_POOL_LINES *HG_LINE);
+
+struct hg_target {
+	struct hg_addr address;
+	__be16 port;
+	__u16 weight;
+	__u32 object; /* the target group */
+	__u32 index;  /* of the target as written in its group */
+	__u32 zero;
+};
+HG_SIZE(struct hg_target, 32);
+
+/* A gateway load balancer. */
+struct hg_gwlb {
+	__u32 vpc;
+	__u32 object;
+	__u32 meter;
+	__u32 pool;   /* of its appliances */
+	__u32 subnet; /* by whose table packets go on, 0: the sender's */
+	__u32 tuple;  /* 5, 3 or 2: of what the choice is made */
+	__u32 idle_timeout;
+	__u32 is_rebalancing;
+	__u64 endpoint, attachment; /* of the options that it sends */
+	__u32 zero[4];
+};
+HG_SIZE(struct hg_gwlb, HG_LINE);
+
+/* A rate limit of the packets to a virtual address or a subnet; a chain of them each. */
+#define HG_LIMIT_PACKETS         0
+#define HG_LIMIT_BYTES           1
+#define HG_LIMIT_NEW_CONNECTIONS 2
+#define HG_LIMIT_BLOCK           0
+#define HG_LIMIT_COUNT           1
+#define HG_LIMIT_ALLOW           2
+
+struct hg_limit {
+	__u32 id; /* 1 .. HG_MAX_RATE_LIMITS: the same as long as nothing of it changes */
+	__u32 next; /* record of the same resource, in the order of names; 0 the last */
+	__u32 object;
+	__u16 unit, action; /* HG_LIMIT_* */
+	__u64 limit;
+	__u32 window; /* seconds */
+	__be16 port;  /* of a listener, 0: any */
+	__u16 zero0;
+	__u32 zero[8];
+};
+HG_SIZE(struct hg_limit, HG_LINE);
+
+#define HG_IMAGE_INLINE static inline __attribute__((always_inline))
+
+HG_IMAGE_INLINE __u32 hg_entrance_hash(__u32 vip, __u32 protocol, __be16 port)
+{
+	__u64 h = ((__u64)vip << 32 | protocol << 16 | port) * 0x9e3779b97f4a7c15ULL;
+
+	return (__u32)(h >> 32) ^ (__u32)(h >> 48);
+}
 
 /* What no filter touches at one address, or (hg_header.exempt) at any. */
 struct hg_exempt {
@@ -324,6 +473,10 @@ enum {
 	HG_OBJECT_ELASTIC_IP,
 	HG_OBJECT_NAT_GATEWAY,
 	HG_OBJECT_PEERING,
+	HG_OBJECT_TARGET_GROUP,
+	HG_OBJECT_LOAD_BALANCER,
+	HG_OBJECT_GATEWAY_LOAD_BALANCER,
+	HG_OBJECT_RATE_LIMIT,
 };
 
 struct hg_object {

@@ -39,6 +39,13 @@
 #define HG_MAX_NAT_ADDRESSES    8 /* elastic IPs of a NAT gateway */
 #define HG_MAX_NAT_FORWARDS     64
 #define HG_MAX_PEERINGS         4096
+#define HG_MAX_TARGET_GROUPS    4096
+#define HG_MAX_TARGETS          1000 /* a target group */
+#define HG_MAX_BALANCERS        3071 /* of both kinds together */
+#define HG_MAX_VIPS             8    /* addresses of a balancer */
+#define HG_MAX_LISTENERS        50   /* a balancer */
+#define HG_MAX_TARGET_WEIGHT    999
+#define HG_MAX_RATE_LIMITS      255
 #define HG_MAX_IDLE_TIMEOUT     86400 /* seconds */
 #define HG_MAX_FLOWS_MIN        1024
 #define HG_MAX_FLOWS            16777216
