@@ -6,32 +6,8 @@
 
 #include "base/cleanup.h"
 #include "config/model.h"
-#include "config/read.h"
+#include "tests/lib/rules.h"
 #include "tests/lib/tap.h"
-
-/* Single quotes stand for double ones, and "headgate": 1 is not repeated everywhere. */
-static struct model *model_of(const char *members)
-{
-	_cleanup_(diag_freep) struct diag *d = diag_new();
-	_cleanup_free_ char *text = NULL;
-	struct model *m = NULL;
-	const struct complaint *list;
-	size_t n;
-
-	if (asprintf(&text, "{'headgate': 1, %s}", members) < 0)
-		bail("no memory");
-	for (char *p = text; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	config_read_text("j", text, strlen(text), NULL, d, &m);
-	if (!m) {
-		list = diag_list(d, &n);
-		for (size_t i = 0; i < n; i++)
-			note("%s: %s", list[i].pointer, list[i].text);
-		bail("a rule set of the test was refused");
-	}
-	return m;
-}
 
 static const char *text_of(const struct addr *a)
 {
@@ -227,8 +203,8 @@ static void test_routed(void)
 		if (asprintf(&text, "'vpcs': {'v': {'cidrs': ['10.0.0.0/16']}}, %s",
 			     routed[i].members) < 0)
 			bail("no memory");
-		named = model_of(text);
-		unnamed = model_of(routed[i].members);
+		named = rules_model(text);
+		unnamed = rules_model(routed[i].members);
 		is(named->vpcs[0].is_routed, routed[i].is_routed, "%s", routed[i].says);
 		is(unnamed->vpcs[0].is_routed, routed[i].is_routed,
 		   "%s, a nameless one, too", routed[i].says);
@@ -237,15 +213,15 @@ static void test_routed(void)
 
 static void test_nameless(void)
 {
-	_cleanup_(model_freep) struct model *m =
-		model_of("'subnets': {'s': {'cidrs': ['10.0.0.0/24']}}, 'route_tables': "
-			 "{'t': {}}");
-	_cleanup_(model_freep) struct model *n =
-		model_of("'subnets': {'s': {'cidrs': ['10.0.0.0/24']}},"
-			 "'route_tables': {'t': {'main': true}, 'u': {'main': false}}");
+	_cleanup_(model_freep) struct model *m = rules_model(
+		"'subnets': {'s': {'cidrs': ['10.0.0.0/24']}}, 'route_tables': "
+		"{'t': {}}");
+	_cleanup_(model_freep) struct model *n = rules_model(
+		"'subnets': {'s': {'cidrs': ['10.0.0.0/24']}},"
+		"'route_tables': {'t': {'main': true}, 'u': {'main': false}}");
 
 	_cleanup_(model_freep) struct model *plain =
-		model_of("'subnets': {'s': {'cidrs': ['10.0.0.0/24']}}");
+		rules_model("'subnets': {'s': {'cidrs': ['10.0.0.0/24']}}");
 
 	ok(m->n_route_tables == 2 && m->vpcs[0].main_table == 0 &&
 		   m->route_tables[0].is_implicit && m->subnets[0].route_table == 0,
@@ -266,7 +242,7 @@ static void test_nameless(void)
 /* A table called main is not the implicit one, which is the main table all the same. */
 static void test_own_main(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		"'vpcs': {'a': {'cidrs': ['10.0.0.0/16']}},"
 		"'subnets': {'s': {'cidrs': ['10.0.0.0/24'], 'route_table': 'main'},"
 		"            't': {'cidrs': ['10.0.1.0/24']}},"
@@ -293,9 +269,9 @@ static const struct peer *peer_of(const struct model *m)
 
 static void test_peers(void)
 {
-	_cleanup_(model_freep) struct model *stale = model_of(STRANGERS);
+	_cleanup_(model_freep) struct model *stale = rules_model(STRANGERS);
 	_cleanup_(model_freep) struct model *good =
-		model_of(STRANGERS ", 'peerings': {'p': {'vpcs': ['b', 'a']}}");
+		rules_model(STRANGERS ", 'peerings': {'p': {'vpcs': ['b', 'a']}}");
 
 	ok(peer_of(stale)->kind == PEER_GROUP && peer_of(stale)->index == -1,
 	   "a group of another VPC is a stale reference");
@@ -307,7 +283,7 @@ static void test_peers(void)
 
 int main(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(WORLD);
+	_cleanup_(model_freep) struct model *m = rules_model(WORLD);
 
 	test_routes(m);
 	test_gateways(m);

@@ -9,32 +9,8 @@
 #include <hg/limits.h>
 
 #include "base/cleanup.h"
-#include "config/read.h"
+#include "tests/lib/rules.h"
 #include "tests/lib/tap.h"
-
-/* Single quotes stand for double ones, and "headgate": 1 is not repeated everywhere. */
-static struct model *model_of(const char *members)
-{
-	_cleanup_(diag_freep) struct diag *d = diag_new();
-	_cleanup_free_ char *text = NULL;
-	struct model *m = NULL;
-	const struct complaint *list;
-	size_t n;
-
-	if (asprintf(&text, "{'headgate': 1, %s}", members) < 0)
-		bail("no memory");
-	for (char *p = text; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	config_read_text("j", text, strlen(text), NULL, d, &m);
-	if (!m) {
-		list = diag_list(d, &n);
-		for (size_t i = 0; i < n; i++)
-			note("%s: %s", list[i].pointer, list[i].text);
-		bail("a rule set of the test was refused");
-	}
-	return m;
-}
 
 static const char *ports_print(const struct port_range *ports, size_t n,
 			       char buf[static 128])
@@ -88,7 +64,7 @@ static void test_matches(void)
 			     "'security_groups': {'a': {'ingress': [{'peers': [], %s}]}}",
 			     matches[i].rule) < 0)
 			bail("no memory");
-		m = model_of(text);
+		m = rules_model(text);
 		match = &m->groups[0].rules[0][0].match;
 		ok(match->protocol == matches[i].protocol &&
 			   match->icmp_type == matches[i].type &&
@@ -103,10 +79,10 @@ static void test_matches(void)
 static void test_host(void)
 {
 	_cleanup_(model_freep) struct model *m =
-		model_of("'security_groups': {'web': {}},"
-			 "'interfaces': {'a': {'attach': 'local', 'device': 'eth0', "
-			 "'security_groups': ['web']},"
-			 "               'b': {'attach': 'local', 'device': 'eth1'}}");
+		rules_model("'security_groups': {'web': {}},"
+			    "'interfaces': {'a': {'attach': 'local', 'device': 'eth0', "
+			    "'security_groups': ['web']},"
+			    "               'b': {'attach': 'local', 'device': 'eth1'}}");
 
 	is((long long)m->n_vpcs, 1, "a rule set without VPC has one all the same");
 	is_str(m->vpcs[0].name, "", "that VPC has no name");
@@ -132,7 +108,7 @@ static void test_host(void)
 
 static void test_implicit(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		TWO_VPCS
 		", 'subnets': {'s': {'vpc': 'b', 'cidrs': ['10.0.0.0/24']}},"
 		"'security_groups': {'z': {'vpc': 'b', 'ingress': [{'protocol': 'all', "
@@ -174,7 +150,7 @@ static void test_implicit(void)
 
 static void test_named_defaults(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		"'vpcs': {'a': {'cidrs': ['10.0.0.0/16'], 'default_network_acl': 'n', "
 		"'default_security_group': 'security_group/g'}},"
 		"'network_acls': {'n': {}}, 'security_groups': {'g': {}},"
@@ -188,7 +164,7 @@ static void test_named_defaults(void)
 
 static void test_own_default(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		"'vpcs': {'a': {'cidrs': ['10.0.0.0/16']}},"
 		"'network_acls': {'default': {}}, 'security_groups': {'default': {}},"
 		"'subnets': {'s': {'cidrs': ['10.0.0.0/24'], 'network_acl': 'default'}}");
@@ -202,7 +178,7 @@ static void test_own_default(void)
 
 static void test_nacl(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		"'prefix_lists': {'l': {'entries': ['10.0.0.0/8', '::/0', '9.0.0.0/8']}},"
 		"'network_acls': {'n': {'ingress': ["
 		"{'rule': 200, 'action': 'allow', 'protocol': 'all', 'cidr': "
@@ -235,8 +211,8 @@ static void test_nacl(void)
 
 static void test_settings(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of("'description': ''");
-	_cleanup_(model_freep) struct model *n = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model("'description': ''");
+	_cleanup_(model_freep) struct model *n = rules_model(
 		"'settings': {'max_flows': 2048, 'rule_change': 'strict', 'tcp_loose': "
 		"true,"
 		" 'timeouts': {'udp': 45, 'icmp': 9}, 'exempt': []},"
@@ -264,7 +240,7 @@ static void test_settings(void)
 
 static void test_exempt(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		TWO_VPCS ", 'subnets': {'s': {'vpc': 'b', 'cidrs': ['10.0.1.0/24', "
 			 "'10.0.2.0/24']}}");
 	static const struct {
@@ -279,7 +255,7 @@ static void test_exempt(void)
 	};
 	const struct exempt *e = m->settings.exempt;
 	_cleanup_(model_freep) struct model *small =
-		model_of("'vpcs': {'v': {'cidrs': ['10.0.0.1/32']}}");
+		rules_model("'vpcs': {'v': {'cidrs': ['10.0.0.1/32']}}");
 	char buf[CIDR_TEXT];
 
 	is((long long)small->settings.n_exempt, 6,
@@ -303,9 +279,9 @@ static void test_exempt(void)
 static void test_order(void)
 {
 	_cleanup_(model_freep) struct model *m =
-		model_of("'security_groups': {'c': {}, 'a': {}, 'b': {}},"
-			 "'interfaces': {'i': {'attach': 'local', 'device': 'eth0', "
-			 "'security_groups': ['c', 'a']}}");
+		rules_model("'security_groups': {'c': {}, 'a': {}, 'b': {}},"
+			    "'interfaces': {'i': {'attach': 'local', 'device': 'eth0', "
+			    "'security_groups': ['c', 'a']}}");
 
 	ok(strcmp(m->groups[0].name, "a") == 0 && strcmp(m->groups[1].name, "b") == 0 &&
 		   strcmp(m->groups[2].name, "c") == 0,
@@ -316,7 +292,7 @@ static void test_order(void)
 
 static void test_vpc_of_interface(void)
 {
-	_cleanup_(model_freep) struct model *m = model_of(
+	_cleanup_(model_freep) struct model *m = rules_model(
 		TWO_VPCS ", 'subnets': {'s': {'vpc': 'b', 'cidrs': ['10.0.1.0/24']}},"
 			 "'interfaces': {'i': {'subnet': 's', 'addresses': ['10.0.1.9', "
 			 "'10.0.1.8']}}");

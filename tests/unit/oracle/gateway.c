@@ -11,8 +11,8 @@
 #include <hg/event.h>
 
 #include "base/cleanup.h"
-#include "config/read.h"
 #include "tests/lib/frame.h"
+#include "tests/lib/rules.h"
 #include "tests/lib/tap.h"
 #include "tests/oracle/oracle.h"
 
@@ -20,27 +20,11 @@ static struct model *model;
 static struct oracle *oracle;
 static uint32_t now = 1000;
 
-/* 'members' with ' for ". Connections of before are forgotten. */
+/* Connections of before are forgotten. */
 static void rules(const char *members)
 {
-	_cleanup_(diag_freep) struct diag *d = diag_new();
-	_cleanup_free_ char *text = NULL;
-	const struct complaint *list;
-	struct model *m = NULL;
-	size_t n;
+	struct model *m = rules_model(members);
 
-	if (asprintf(&text, "{'headgate': 1, %s}", members) < 0)
-		bail("no memory");
-	for (char *p = text; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	config_read_text("rules", text, strlen(text), NULL, d, &m);
-	if (!m) {
-		list = diag_list(d, &n);
-		for (size_t i = 0; i < n; i++)
-			note("%s: %s", list[i].pointer, list[i].text);
-		bail("a rule set of the test was refused");
-	}
 	oracle_free(oracle);
 	model_free(model);
 	model = m;
