@@ -247,6 +247,15 @@ static bool is_answer_right(const struct result *r, const struct frame *f,
 	       (!is_error || ok(is_quoted(r, f), "%s: about that packet", name));
 }
 
+/* 'f' comes from whoever has its source there, and is counted once, for 'reason'. */
+static bool is_judged(struct stand *s, const char *device, struct frame *f,
+		      uint32_t reason, struct result *ret, const char *name)
+{
+	*f = frame_sent(s, device, *f);
+	*ret = stand_run(s, device, HG_DOOR_IN, f);
+	return is_once(ret, name) && is_reason(ret->reason, reason, "%s", name);
+}
+
 bool is_told(struct stand *s, const char *device, struct frame f, uint32_t reason,
 	     struct frame want, const char *format, ...)
 {
@@ -257,9 +266,7 @@ bool is_told(struct stand *s, const char *device, struct frame f, uint32_t reaso
 	va_start(args, format);
 	vsnprintf(name, sizeof(name), format, args);
 	va_end(args);
-	f = frame_sent(s, device, f);
-	r = stand_run(s, device, HG_DOOR_IN, &f);
-	if (!is_once(&r, name) || !is_reason(r.reason, reason, "%s", name))
+	if (!is_judged(s, device, &f, reason, &r, name))
 		return false;
 	if (r.is_xdp)
 		return ok(!r.allow && !r.is_told, "%s: by XDP nothing is told", name);
@@ -278,9 +285,7 @@ bool is_lost(struct stand *s, const char *device, struct frame f, uint32_t reaso
 	va_start(args, format);
 	vsnprintf(name, sizeof(name), format, args);
 	va_end(args);
-	f = frame_sent(s, device, f);
-	r = stand_run(s, device, HG_DOOR_IN, &f);
-	if (!is_once(&r, name) || !is_reason(r.reason, reason, "%s", name))
+	if (!is_judged(s, device, &f, reason, &r, name))
 		return false;
 	if (r.is_told || (reason && r.allow))
 		return ok(false, "%s: without a word", name);
