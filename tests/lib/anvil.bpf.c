@@ -49,12 +49,25 @@ static __always_inline struct pkt *anvil_enter(struct frame *f, struct anvil_ask
 	return pkt;
 }
 
-static __always_inline void frame_of_skb(struct __sk_buff *skb, struct frame *f)
+static __always_inline struct pkt *enter_skb(struct __sk_buff *skb, struct frame *f,
+					     struct anvil_ask **ret)
 {
 	*f = (struct frame){ .data = (void *)(long)skb->data,
 			     .end = (void *)(long)skb->data_end,
 			     .len = skb->len,
 			     .ctx = skb };
+	return anvil_enter(f, ret);
+}
+
+static __always_inline struct pkt *enter_xdp(struct xdp_md *xdp, struct frame *f,
+					     struct anvil_ask **ret)
+{
+	*f = (struct frame){ .data = (void *)(long)xdp->data,
+			     .end = (void *)(long)xdp->data_end,
+			     .len = bpf_xdp_get_buff_len(xdp),
+			     .ctx = xdp,
+			     .is_xdp = 1 };
+	return anvil_enter(f, ret);
 }
 
 /* To whoever sent it. */
@@ -63,24 +76,13 @@ static __always_inline int back(struct __sk_buff *skb)
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-static __always_inline void frame_of_xdp(struct xdp_md *xdp, struct frame *f)
-{
-	*f = (struct frame){ .data = (void *)(long)xdp->data,
-			     .end = (void *)(long)xdp->data_end,
-			     .len = bpf_xdp_get_buff_len(xdp),
-			     .ctx = xdp,
-			     .is_xdp = 1 };
-}
-
 SEC("tc")
 int rewrite_tc(struct __sk_buff *skb)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_skb(skb, &f, &a);
 
-	frame_of_skb(skb, &f);
-	pkt = anvil_enter(&f, &a);
 	if (!pkt)
 		return 0;
 	a->result = rewrite_frame(&f, pkt);
@@ -93,10 +95,8 @@ int rewrite_xdp(struct xdp_md *xdp)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_xdp(xdp, &f, &a);
 
-	frame_of_xdp(xdp, &f);
-	pkt = anvil_enter(&f, &a);
 	if (pkt)
 		a->result = rewrite_frame(&f, pkt);
 	return XDP_PASS;
@@ -107,10 +107,8 @@ int quote_tc(struct __sk_buff *skb)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_skb(skb, &f, &a);
 
-	frame_of_skb(skb, &f);
-	pkt = anvil_enter(&f, &a);
 	if (pkt)
 		a->result = quote_frame(&f, pkt, &a->quoted, &a->unquoted);
 	return back(skb);
@@ -121,10 +119,8 @@ int quote_xdp(struct xdp_md *xdp)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_xdp(xdp, &f, &a);
 
-	frame_of_xdp(xdp, &f);
-	pkt = anvil_enter(&f, &a);
 	if (pkt)
 		a->result = quote_frame(&f, pkt, &a->quoted, &a->unquoted);
 	return XDP_PASS;
@@ -135,10 +131,8 @@ int reply_tc(struct __sk_buff *skb)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_skb(skb, &f, &a);
 
-	frame_of_skb(skb, &f);
-	pkt = anvil_enter(&f, &a);
 	if (!pkt)
 		return TC_ACT_SHOT;
 	pkt->now = a->now;
@@ -152,10 +146,8 @@ int nat64_tc(struct __sk_buff *skb)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_skb(skb, &f, &a);
 
-	frame_of_skb(skb, &f);
-	pkt = anvil_enter(&f, &a);
 	if (!pkt)
 		return TC_ACT_SHOT;
 	a->result = nat64_frame(&f, pkt);
@@ -168,10 +160,8 @@ int nat64_error_tc(struct __sk_buff *skb)
 {
 	struct anvil_ask *a;
 	struct frame f;
-	struct pkt *pkt;
+	struct pkt *pkt = enter_skb(skb, &f, &a);
 
-	frame_of_skb(skb, &f);
-	pkt = anvil_enter(&f, &a);
 	if (!pkt)
 		return TC_ACT_SHOT;
 	a->result = nat64_error(&f, pkt, &a->quoted, &a->unquoted);
