@@ -94,3 +94,23 @@ struct hg_tuple anvil_tuple(const struct frame *f)
 	}
 	return t;
 }
+
+void anvil_finish(uint8_t *ip, uint8_t tos)
+{
+	uint16_t sum;
+
+	if (ip[0] >> 4 != 4)
+		return;
+	ip[1] = tos;
+	ip[6] = 0x40;
+	ip[10] = ip[11] = 0;
+	sum = frame_checksum(ip, (ip[0] & 15) * 4, 0);
+	ip[10] = sum >> 8;
+	ip[11] = sum & 255;
+}
+
+void anvil_turn(struct frame *f)
+{
+	memcpy(f->dmac, (uint8_t[]){ 2, 0, 0, 0, 0, 1 }, 6);
+	memcpy(f->smac, (uint8_t[]){ 2, 0, 0, 0, 0, 2 }, 6);
+}

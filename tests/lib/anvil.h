@@ -37,3 +37,10 @@ struct anvil_ask anvil_read(void);
 struct hg_addr anvil_addr(const struct addr *a);
 /* As bpf/parse.h makes it. */
 struct hg_tuple anvil_tuple(const struct frame *f);
+
+/* ---- what is told, as the product writes it ---- */
+
+/* An IPv4 header of ours: may not be fragmented, and says how urgent it is. IPv6 stays. */
+void anvil_finish(uint8_t *ip, uint8_t tos);
+/* From the MAC that was written to, to the one that wrote. */
+void anvil_turn(struct frame *f);

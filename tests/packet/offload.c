@@ -112,26 +112,6 @@ static void rewrite_large(int family)
 	free(frame);
 }
 
-static void finish_ipv4(uint8_t *ip, uint8_t tos)
-{
-	uint16_t sum;
-
-	if (ip[0] >> 4 != 4)
-		return;
-	ip[1] = tos;
-	ip[6] = 0x40;
-	ip[10] = ip[11] = 0;
-	sum = frame_checksum(ip, 20, 0);
-	ip[10] = sum >> 8;
-	ip[11] = sum & 255;
-}
-
-static void swap_macs(struct frame *f)
-{
-	memcpy(f->dmac, (uint8_t[]){ 2, 0, 0, 0, 0, 1 }, 6);
-	memcpy(f->smac, (uint8_t[]){ 2, 0, 0, 0, 0, 2 }, 6);
-}
-
 /* The kernel has summed the whole packet; the sum must follow what is changed. 'after' is what becomes of
  * the frame. */
 static void summed(int family, const struct frame *f, const uint8_t *after, size_t size,
@@ -217,7 +197,7 @@ static void reply_to_what_is_summed(void)
 		want.tcp_flags = TCP_RST;
 		size = frame_build(&want, after, sizeof(after), &at);
 		memset(after + at.l4 + 14, 0, 2);
-		finish_ipv4(after + at.l3, 0);
+		anvil_finish(after + at.l3, 0);
 		question = (struct anvil_ask){ .reply = REPLY_RESET };
 		summed(family, &f, after, size, "an ACK");
 	}
@@ -231,13 +211,13 @@ static size_t build_too_big(int family, const struct frame *f, uint8_t *buf)
 	struct frame_at at;
 	size_t size;
 
-	swap_macs(&want);
+	anvil_turn(&want);
 	want.icmp_type = family ? 2 : 3;
 	want.icmp_code = family ? 0 : 4;
 	want.icmp_seq = 1400;
 	want.quote_size = families[family].quote;
 	size = frame_build(&want, buf, FRAME_MAX, &at);
-	finish_ipv4(buf + at.l3, 0xc0);
+	anvil_finish(buf + at.l3, 0xc0);
 	return size;
 }
 
@@ -318,9 +298,9 @@ static void resets(int family)
 		want.tcp_flags = TCP_RST;
 		want.seq = 4711;
 		want.ack = 0;
-		swap_macs(&want);
+		anvil_turn(&want);
 		size = frame_build(&want, after, sizeof(after), &at);
-		finish_ipv4(after + at.l3, 0);
+		anvil_finish(after + at.l3, 0);
 		memset(after + at.l4 + 14, 0, 2);
 		question = (struct anvil_ask){ .reply = REPLY_RESET };
 		send_unfinished(&f);

@@ -24,27 +24,6 @@ static struct anvil_answer reply_to(const uint8_t *frame, size_t size)
 	return anvil_strike("reply_tc", &question, frame, size);
 }
 
-/* An IPv4 header of ours: may not be fragmented, and says how urgent it is. */
-static void finish_ipv4(uint8_t *ip, uint8_t tos)
-{
-	uint16_t sum;
-
-	if (ip[0] >> 4 != 4)
-		return;
-	ip[1] = tos;
-	ip[6] = 0x40;
-	ip[10] = ip[11] = 0;
-	sum = frame_checksum(ip, (ip[0] & 15) * 4, 0);
-	ip[10] = sum >> 8;
-	ip[11] = sum & 255;
-}
-
-static void swap_macs(struct frame *f)
-{
-	memcpy(f->dmac, (uint8_t[]){ 2, 0, 0, 0, 0, 1 }, 6);
-	memcpy(f->smac, (uint8_t[]){ 2, 0, 0, 0, 0, 2 }, 6);
-}
-
 /* The error about 'f' in 'buf'. */
 static size_t build_error(int family, const struct frame *f, uint8_t *buf)
 {
@@ -52,7 +31,7 @@ static size_t build_error(int family, const struct frame *f, uint8_t *buf)
 	struct frame_at at;
 	size_t size;
 
-	swap_macs(&want);
+	anvil_turn(&want);
 	want.quote_size = families[family].quote;
 	want.n_vlans = f->n_vlans;
 	memcpy(want.vlan, f->vlan, sizeof(want.vlan));
@@ -66,7 +45,7 @@ static size_t build_error(int family, const struct frame *f, uint8_t *buf)
 		want.icmp_seq = question.told_mtu & 0xffff;
 	}
 	size = frame_build(&want, buf, FRAME_MAX, &at);
-	finish_ipv4(buf + at.l3, 0xc0);
+	anvil_finish(buf + at.l3, 0xc0);
 	return size;
 }
 
@@ -208,7 +187,7 @@ static void expect_segment(int family, const struct frame *f, uint32_t seq, uint
 	struct frame_at at;
 	struct anvil_answer a;
 
-	swap_macs(&want);
+	anvil_turn(&want);
 	want.payload = 0;
 	want.ttl = 0;
 	want.seq = seq;
@@ -219,7 +198,7 @@ static void expect_segment(int family, const struct frame *f, uint32_t seq, uint
 	/* A window of 0 for 65535: the same to a checksum. */
 	if (flags & TCP_RST)
 		memset(after + at.l4 + 14, 0, 2);
-	finish_ipv4(after + at.l3, 0);
+	anvil_finish(after + at.l3, 0);
 	a = reply_to(before, size);
 	is_frame(a.frame, a.ask.result == 1 ? a.size : 0, after, want_size, "%s: %s",
 		 families[family].name, what);
@@ -277,7 +256,7 @@ static void expect_pong(int family, const struct frame *f, const char *what)
 	size_t want_size;
 	struct anvil_answer a;
 
-	swap_macs(&want);
+	anvil_turn(&want);
 	want.ttl = 64;
 	want_size = frame_build(&want, after, sizeof(after), NULL);
 	a = reply_to(before, size);
