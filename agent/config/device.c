@@ -96,12 +96,11 @@ static void pair_check(struct reader *r, const struct naming *first,
 /* Where VPCs meet at an uplink, a packet's IPv6 address must tell whose it is. */
 static void share_check(struct reader *r, const struct naming *uplinks, size_t n)
 {
-	_cleanup_free_ bool *is_there = calloc(r->model->n_vpcs + 1, sizeof(*is_there));
+	_cleanup_free_ bool *is_there =
+		reader_room(r, r->model->n_vpcs, sizeof(*is_there));
 
-	if (!is_there) {
-		r->is_short = true;
+	if (!is_there)
 		return;
-	}
 	for (size_t i = 0; i < n; i++)
 		if (uplinks[i].vpc >= 0)
 			is_there[uplinks[i].vpc] = true;

@@ -189,13 +189,12 @@ static void addresses_check(struct reader *r)
 {
 	const struct model *m = r->model;
 	size_t n = m->n_elastic_ips;
-	_cleanup_free_ const struct elastic_ip **sorted = calloc(n + 1, sizeof(*sorted));
-	_cleanup_free_ bool *said = calloc(n + 1, sizeof(*said));
+	_cleanup_free_ const struct elastic_ip **sorted =
+		reader_room(r, n, sizeof(*sorted));
+	_cleanup_free_ bool *said = reader_room(r, n, sizeof(*said));
 
-	if (!sorted || !said) {
-		r->is_short = true;
+	if (!sorted || !said)
 		return;
-	}
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &m->elastic_ips[i];
 	qsort(sorted, n, sizeof(*sorted), compare_addresses);

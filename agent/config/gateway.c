@@ -65,12 +65,10 @@ static void once_check(struct reader *r, enum noun noun, const struct gateway *g
 		       size_t n)
 {
 	_cleanup_free_ const struct gateway **of =
-		calloc(r->model->n_vpcs + 1, sizeof(const struct gateway *));
+		reader_room(r, r->model->n_vpcs, sizeof(*of));
 
-	if (!of) {
-		r->is_short = true;
+	if (!of)
 		return;
-	}
 	for (size_t i = 0; i < n; i++) {
 		int vpc = gateways[i].vpc;
 

@@ -115,11 +115,9 @@ static void direction_check(struct reader *r, const struct group *g, struct at a
 
 	for (size_t i = 0; i < g->n_rules[d]; i++)
 		n += g->rules[d][i].n_peers;
-	singles = calloc(n + 1, sizeof(*singles));
-	if (!singles) {
-		r->is_short = true;
+	singles = reader_room(r, n, sizeof(*singles));
+	if (!singles)
 		return;
-	}
 	n = 0;
 	for (size_t i = 0; i < g->n_rules[d]; i++)
 		for (size_t k = 0; k < g->rules[d][i].n_peers; k++)

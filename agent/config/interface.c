@@ -94,11 +94,9 @@ static void uses_check(struct reader *r)
 
 	for (size_t i = 0; i < m->n_interfaces; i++)
 		n += m->interfaces[i].n_addresses;
-	uses = calloc(n + 1, sizeof(*uses));
-	if (!uses) {
-		r->is_short = true;
+	uses = reader_room(r, n, sizeof(*uses));
+	if (!uses)
 		return;
-	}
 	n = 0;
 	for (size_t i = 0; i < m->n_interfaces; i++)
 		for (size_t k = 0; k < m->interfaces[i].n_addresses; k++)

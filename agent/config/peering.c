@@ -77,13 +77,11 @@ static void repeats_check(struct reader *r)
 {
 	const struct model *m = r->model;
 	_cleanup_free_ const struct peering **sorted =
-		calloc(m->n_peerings + 1, sizeof(*sorted));
+		reader_room(r, m->n_peerings, sizeof(*sorted));
 	size_t n = 0;
 
-	if (!sorted) {
-		r->is_short = true;
+	if (!sorted)
 		return;
-	}
 	for (size_t i = 0; i < m->n_peerings; i++)
 		if (m->peerings[i].vpcs[0] >= 0 && m->peerings[i].vpcs[1] >= 0)
 			sorted[n++] = &m->peerings[i];

@@ -129,6 +129,15 @@ bool reader_is_full(const struct reader *r)
 	return diag_errors(r->diag) >= DIAG_MAX;
 }
 
+void *reader_room(struct reader *r, size_t n, size_t size)
+{
+	void *room = calloc(n + 1, size);
+
+	if (!room)
+		r->is_short = true;
+	return room;
+}
+
 void complain_type(struct reader *r, struct at at, const char *what)
 {
 	char buf[VALUE_TEXT];

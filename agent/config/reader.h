@@ -97,6 +97,9 @@ void warn(struct reader *r, struct at at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* No further complaint would be kept: whoever searches far for a place may stop. */
 bool reader_is_full(const struct reader *r);
+/* A zeroed list for 'n' of 'size' bytes, to be sorted or searched by a check. Heap; NULL is
+ * want of memory, and noted. */
+void *reader_room(struct reader *r, size_t n, size_t size);
 /* "expected 'what', found ...". */
 void complain_type(struct reader *r, struct at at, const char *what);
 

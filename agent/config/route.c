@@ -443,13 +443,11 @@ static void repeats_check(struct reader *r, const struct route_table *table,
 			  struct at routes)
 {
 	_cleanup_free_ const struct route **sorted =
-		calloc(table->n_routes + 1, sizeof(*sorted));
+		reader_room(r, table->n_routes, sizeof(*sorted));
 	char buf[VALUE_TEXT];
 
-	if (!sorted) {
-		r->is_short = true;
+	if (!sorted)
 		return;
-	}
 	for (size_t i = 0; i < table->n_routes; i++)
 		sorted[i] = &table->routes[i];
 	qsort(sorted, table->n_routes, sizeof(*sorted), compare_places);
@@ -498,11 +496,9 @@ void route_tables_check(struct reader *r)
 
 	for (size_t i = 0; i < m->n_subnets; i++)
 		n += m->subnets[i].n_cidrs;
-	pieces = calloc(n + 1, sizeof(*pieces));
-	if (!pieces) {
-		r->is_short = true;
+	pieces = reader_room(r, n, sizeof(*pieces));
+	if (!pieces)
 		return;
-	}
 	n = 0;
 	for (size_t i = 0; i < m->n_subnets; i++)
 		for (size_t k = 0; k < m->subnets[i].n_cidrs; k++)

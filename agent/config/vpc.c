@@ -114,11 +114,9 @@ void vpcs_check(struct reader *r)
 
 	for (size_t i = 0; i < m->n_vpcs; i++)
 		n += m->vpcs[i].n_cidrs;
-	pieces = calloc(n + 1, sizeof(*pieces));
-	if (!pieces) {
-		r->is_short = true;
+	pieces = reader_room(r, n, sizeof(*pieces));
+	if (!pieces)
 		return;
-	}
 	n = 0;
 	for (size_t i = 0; i < m->n_vpcs; i++)
 		n = pieces_put(pieces, n, m->vpcs[i].cidrs, m->vpcs[i].n_cidrs, (int)i,
@@ -137,11 +135,9 @@ void vpcs_check_apart(struct reader *r, const bool *is_there, const char *device
 
 	for (size_t i = 0; i < m->n_vpcs; i++)
 		n += is_there[i] ? m->vpcs[i].n_cidrs : 0;
-	pieces = calloc(n + 1, sizeof(*pieces));
-	if (!pieces) {
-		r->is_short = true;
+	pieces = reader_room(r, n, sizeof(*pieces));
+	if (!pieces)
 		return;
-	}
 	n = 0;
 	for (size_t i = 0; i < m->n_vpcs; i++)
 		if (is_there[i])
@@ -204,11 +200,9 @@ void subnets_check(struct reader *r)
 		subnet_check(r, &m->subnets[i], r->slots[NOUN_SUBNET].items[i].at);
 		n += m->subnets[i].n_cidrs;
 	}
-	pieces = calloc(n + 1, sizeof(*pieces));
-	if (!pieces) {
-		r->is_short = true;
+	pieces = reader_room(r, n, sizeof(*pieces));
+	if (!pieces)
 		return;
-	}
 	n = 0;
 	for (size_t i = 0; i < m->n_subnets; i++)
 		if (m->subnets[i].vpc >= 0)
