@@ -402,6 +402,21 @@ struct frame frame_other(const char *from, const char *to, uint8_t protocol)
 	return f;
 }
 
+struct frame frame_hops(struct frame f, uint8_t hops)
+{
+	f.ttl = hops;
+	return f;
+}
+
+struct frame frame_piece(struct frame f, uint16_t at, bool more)
+{
+	f.id = 77;
+	f.fragment = at;
+	f.more = more;
+	f.payload = 16;
+	return f;
+}
+
 struct frame frame_arp(uint16_t op, const char *from, const char *to)
 {
 	struct frame f = between(from, to, 0);

@@ -88,6 +88,10 @@ struct frame frame_other(const char *from, const char *to, uint8_t protocol);
 struct frame frame_arp(uint16_t op, const char *from, const char *to);
 struct frame frame_solicit(const char *from, const char *target);
 
+/* The same with another hop limit; and 16 bytes of it, from 'at' of its datagram on. */
+struct frame frame_hops(struct frame f, uint8_t hops);
+struct frame frame_piece(struct frame f, uint16_t at, bool more);
+
 struct addr address(const char *text); /* ends the program when it is none */
 
 /* One line: what a person would call this frame. Returns 'buf'. */

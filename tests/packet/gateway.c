@@ -147,24 +147,9 @@ static void row_run(struct stand *s, const struct row *row)
 		ok(false, "its checksums are right");
 }
 
-static struct frame with_hops(struct frame f, uint8_t hops)
-{
-	f.ttl = hops;
-	return f;
-}
-
 static struct frame with_payload(struct frame f, uint16_t payload)
 {
 	f.payload = payload;
-	return f;
-}
-
-static struct frame piece(struct frame f, uint16_t at, bool more)
-{
-	f.id = 77;
-	f.fragment = at;
-	f.more = more;
-	f.payload = 16;
 	return f;
 }
 
@@ -194,9 +179,9 @@ static void test_routes(struct stand *s)
 		  NULL, "some addresses are not forwarded" },
 		{ "far", SYN("10.1.0.99", 1, SERVER, 80), HG_DROP_NO_ROUTE, NULL,
 		  "without a route there is no way" },
-		{ "priv", with_hops(SYN("10.0.1.10", 2, "10.0.2.20", 80), 1),
+		{ "priv", frame_hops(SYN("10.0.1.10", 2, "10.0.2.20", 80), 1),
 		  HG_DROP_TTL_EXPIRED, NULL, "the last hop is the last" },
-		{ "priv", with_hops(SYN("10.0.1.10", 3, "10.0.2.20", 80), 2), 0,
+		{ "priv", frame_hops(SYN("10.0.1.10", 3, "10.0.2.20", 80), 2), 0,
 		  "10.0.1.10:3 > 10.0.2.20:80 hops 1", "the one before it is not" },
 		{ "priv", with_payload(SYN("10.0.1.10", 4, "10.0.2.20", 80), MTU - 39),
 		  HG_DROP_TOO_BIG, NULL, "a packet of one byte more does not fit" },
@@ -270,13 +255,14 @@ static void test_nat(struct stand *s)
 		  "a segment of no connection goes nowhere" },
 		{ "priv", frame_other("10.0.1.10", SERVER, 47), HG_DROP_NAT_PROTOCOL,
 		  NULL, "what has no ports is not translated" },
-		{ "priv", piece(SYN("10.0.1.10", 9, SERVER, 80), 0, true),
+		{ "priv", frame_piece(SYN("10.0.1.10", 9, SERVER, 80), 0, true),
 		  HG_DROP_FRAGMENT, NULL, "fragments of TCP do not pass" },
-		{ "priv", piece(frame_echo("10.0.1.10", SERVER, 9), 0, true),
+		{ "priv", frame_piece(frame_echo("10.0.1.10", SERVER, 9), 0, true),
 		  HG_DROP_FRAGMENT, NULL, "nor do those of ICMP" },
-		{ "priv", piece(frame_udp("10.0.1.10", 40000, SERVER, 53), 0, true), 0,
-		  "203.0.113.20:40000 > 198.51.100.1:53 hops 63", "those of UDP do" },
-		{ "priv", piece(frame_udp("10.0.1.11", 40000, SERVER, 53), 64, false),
+		{ "priv", frame_piece(frame_udp("10.0.1.10", 40000, SERVER, 53), 0, true),
+		  0, "203.0.113.20:40000 > 198.51.100.1:53 hops 63", "those of UDP do" },
+		{ "priv",
+		  frame_piece(frame_udp("10.0.1.11", 40000, SERVER, 53), 64, false),
 		  HG_DROP_FRAGMENT, NULL, "but a later one not without the first" },
 		{ "priv", frame_echo("10.0.1.10", SERVER, 20000), 0,
 		  "203.0.113.20:20000 > 198.51.100.1:20000 hops 63",
@@ -403,15 +389,15 @@ static void test_settled(struct stand *s)
 		{ "priv", numbered(opener, 1001, 5001), 0, out, "and goes on" },
 		{ "up", server, 0, in, "so does the server" },
 		{ "up", server, 0, in, "by and by" },
-		{ "priv", piece(opener, 0, true), HG_DROP_FRAGMENT, NULL,
+		{ "priv", frame_piece(opener, 0, true), HG_DROP_FRAGMENT, NULL,
 		  "their fragments do not pass now, either" },
-		{ "priv", piece(opener, 64, false), HG_DROP_FRAGMENT, NULL,
+		{ "priv", frame_piece(opener, 64, false), HG_DROP_FRAGMENT, NULL,
 		  "nor do later ones" },
-		{ "up", piece(server, 0, true), HG_DROP_FRAGMENT, NULL,
+		{ "up", frame_piece(server, 0, true), HG_DROP_FRAGMENT, NULL,
 		  "nor those of the server" },
 		{ "priv", ping, 0, pinged, "a client pings" },
 		{ "priv", ping, 0, pinged, "again" },
-		{ "priv", piece(ping, 0, true), HG_DROP_FRAGMENT, NULL,
+		{ "priv", frame_piece(ping, 0, true), HG_DROP_FRAGMENT, NULL,
 		  "and not in pieces" },
 		{ "priv", ask6, 0, out6, "an IPv6 client asks" },
 		{ "up", say6, 0, in6, "and is answered" },

@@ -95,21 +95,6 @@ static const char *see(const char *device, struct frame f)
 	return say(&d);
 }
 
-static struct frame with_hops(struct frame f, uint8_t hops)
-{
-	f.ttl = hops;
-	return f;
-}
-
-static struct frame piece(struct frame f, uint16_t at, bool more)
-{
-	f.id = 77;
-	f.fragment = at;
-	f.more = more;
-	f.payload = 16;
-	return f;
-}
-
 #define SYN(from, sport, to, dport)  frame_tcp(from, sport, to, dport, TCP_SYN)
 #define ACK(from, sport, to, dport)  frame_tcp(from, sport, to, dport, TCP_ACK)
 #define BOTH(from, sport, to, dport) frame_tcp(from, sport, to, dport, TCP_SYN | TCP_ACK)
@@ -210,9 +195,9 @@ static void test_routes(void)
 	       "multicast is not forwarded");
 	is_str(see("br-priv", frame_echo("10.0.1.10", "10.0.0.1", 1)), "answer",
 	       "the router of another subnet answers a ping");
-	is_str(see("br-priv", with_hops(SYN("10.0.1.10", 1, "10.0.2.20", 80), 1)),
+	is_str(see("br-priv", frame_hops(SYN("10.0.1.10", 1, "10.0.2.20", 80), 1)),
 	       "TTL_EXPIRED, told expired", "the last hop is told of");
-	is_str(see("br-priv", with_hops(SYN("10.0.1.10", 1, "10.0.1.77", 80), 1)),
+	is_str(see("br-priv", frame_hops(SYN("10.0.1.10", 1, "10.0.1.77", 80), 1)),
 	       "br-priv via 10.0.1.77: 10.0.1.10:1 > 10.0.1.77:80, same subnet",
 	       "inside a subnet there are no hops");
 }
@@ -315,17 +300,18 @@ static void test_nat(void)
 	       "unless it is a reset");
 	is_str(see("br-priv", frame_other("10.0.1.10", SERVER, 47)), "NAT_PROTOCOL",
 	       "what has no ports is not translated");
-	is_str(see("br-priv", piece(SYN("10.0.1.10", 9, SERVER, 80), 0, true)),
+	is_str(see("br-priv", frame_piece(SYN("10.0.1.10", 9, SERVER, 80), 0, true)),
 	       "FRAGMENT", "NAT3: fragments of TCP do not pass");
-	is_str(see("br-priv", piece(frame_udp("10.0.1.10", 40000, SERVER, 53), 0, true)),
+	is_str(see("br-priv",
+		   frame_piece(frame_udp("10.0.1.10", 40000, SERVER, 53), 0, true)),
 	       "up0 via 203.0.113.1: 203.0.113.20:40000 > 198.51.100.1:53",
 	       "NAT3: those of UDP do");
 	is_str(see("br-priv",
-		   piece(frame_udp("10.0.1.10", 40000, SERVER, 53), 64, false)),
+		   frame_piece(frame_udp("10.0.1.10", 40000, SERVER, 53), 64, false)),
 	       "up0 via 203.0.113.1: 203.0.113.20:40000 > 198.51.100.1:53",
 	       "NAT3: the later ones, too");
 	is_str(see("br-priv",
-		   piece(frame_udp("10.0.1.11", 40000, SERVER, 53), 64, false)),
+		   frame_piece(frame_udp("10.0.1.11", 40000, SERVER, 53), 64, false)),
 	       "FRAGMENT", "NAT3: but not without the first");
 	is_str(see("br-priv", frame_echo("10.0.1.10", SERVER, 20000)),
 	       "up0 via 203.0.113.1: 203.0.113.20:20000 > 198.51.100.1:20000",
