@@ -4,7 +4,7 @@
 /* account: counters and events; the only exit.
  *
  * In       The result of the steps: 0 or -HG_DROP_*.
- * Out      hg_stats, hg_hits, hg_events.
+ * Out      hg_stats, hg_hits, hg_events, hg_refusals.
  * Result   The same result; the door turns it into a verdict of its own kind.
  * Cost     One per-CPU line for a frame that passes, two for one that is dropped. A frame
  *          is counted exactly once: nothing else writes hg_stats.
@@ -33,6 +33,12 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } hg_events SEC(".maps");
+
+/* Always on, and small: three in ten seconds are enough to make the agent look. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 << 10);
+} hg_refusals SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -8,7 +8,8 @@
  *          __u64 by rule id + (epoch & 1) * half of the map. hg_meters: PERCPU_ARRAY of
  *          struct hg_meter by meter; hg_idle: ARRAY of __u64 likewise, idle
  *          timeouts that the agent's sweep found, which alone writes it. hg_events: RINGBUF of
- *          struct hg_event, only while hg_control.monitor is 1. hg_trace: ARRAY of one
+ *          struct hg_event, only while hg_control.monitor is 1. hg_refusals: RINGBUF of
+ *          struct hg_refusal, always; what a full one does not take is lost. hg_trace: ARRAY of one
  *          struct hg_trace; the agent fills the question, runs hg_explain, and reads
  *          the answer.
  * Units    Packets, and bytes of the frame.
@@ -87,6 +88,16 @@ struct hg_event {
 	struct hg_tuple tuple;
 };
 HG_SIZE(struct hg_event, 72);
+
+/* hg_refusals: a target has answered a SYN of a balanced connection with a reset. */
+struct hg_refusal {
+	struct hg_addr target;
+	__u32 meter; /* of the balancer */
+	__be16 port;
+	__u8 protocol;
+	__u8 family; /* HG_FAMILY_* */
+};
+HG_SIZE(struct hg_refusal, 24);
 
 /* Stages, in the order a packet meets them; appended, never reused. */
 #define HG_STAGES(X)        \
