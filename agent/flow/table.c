@@ -12,77 +12,54 @@
  */
 #include "flow/table.h"
 
+#include <netinet/in.h>
+
 #include "base/cleanup.h"
+#include "flow/entry.h"
 #include "flow/port.h"
 
-#define TICK_BITS 0x7fffffffU
+/* The other side of a connection through a balancer that is over still hears so when it speaks
+ * within these seconds. */
+#define LINGER_IDLE 60
+#define LINGER_CUT  FLOW_CUT_SECONDS
 
-/* What both families have, wherever it lies. */
-struct entry {
-	unsigned family;
-	const void *key;
-	uint64_t *word; /* the last 8 bytes of the key */
-	struct hg_state *state;
-	const uint32_t *created;
-};
-
-static struct entry entry_at(const struct flow_tables *t, unsigned family, uint32_t index)
+/* Some packet of the connection came within 'limit' ticks. */
+static bool entry_was_seen(const struct flow_tables *t, unsigned family, uint32_t index,
+			   const struct entry *e, uint32_t now, uint64_t limit)
 {
-	uint32_t set = index / HG_WAYS, way = index % HG_WAYS;
-
-	if (family == HG_FAMILY_4) {
-		struct hg_flow4 *f = &t->sets4[set].way[way];
-
-		return (struct entry){ family, &f->key, (uint64_t *)&f->key + 1,
-				       &f->state, &f->created };
-	} else {
-		struct hg_flow6 *f = &t->sets6[set].way[way];
-
-		return (struct entry){ family, &f->key, (uint64_t *)&f->key + 4,
-				       &f->state, &f->created };
-	}
-}
-
-static uint64_t entry_word(const struct entry *e)
-{
-	return __atomic_load_n(e->word, __ATOMIC_ACQUIRE);
-}
-
-/* A packet may have renewed the entry after 'now' was read: that is age 0, not 2^31. */
-static uint32_t ticks_since(uint32_t now, uint32_t then)
-{
-	uint32_t age = (now - then) & TICK_BITS;
-
-	return age > TICK_BITS / 2 ? 0 : age;
-}
-
-static uint32_t state_idle(const struct hg_state *s, uint32_t now)
-{
-	return ticks_since(now, __atomic_load_n(&s->seen, __ATOMIC_RELAXED));
-}
-
-/* The other direction, when it still is. */
-static bool pair_find(const struct flow_tables *t, unsigned family, uint32_t index,
-		      const struct hg_state *s, struct entry *ret)
-{
-	uint32_t other = s->pair & HG_PAIR_OTHER, at = s->pair & ~HG_PAIR_OTHER;
-
-	if (at == 0 || (at - 1) / HG_WAYS >= t->n_sets)
-		return false;
-	*ret = entry_at(t, other ? HG_FAMILY_4 + HG_FAMILY_6 - family : family, at - 1);
-	return entry_word(ret) != 0 && ret->state->pair == ((index + 1) | other);
-}
-
-static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t index,
-			  const struct entry *e, uint32_t now)
-{
-	uint64_t limit = (uint64_t)HG_LIFE_TIMEOUT(e->state->life) * t->hz;
 	struct entry pair;
 
 	if (state_idle(e->state, now) <= limit)
 		return true;
 	return pair_find(t, family, index, e->state, &pair) &&
 	       state_idle(pair.state, now) <= limit;
+}
+
+/* One that was cut has a life of 0 and is over whenever it was seen. */
+static bool entry_is_live(const struct flow_tables *t, unsigned family, uint32_t index,
+			  const struct entry *e, uint32_t now)
+{
+	uint32_t timeout = HG_LIFE_TIMEOUT(e->state->life);
+
+	return timeout &&
+	       entry_was_seen(t, family, index, e, now, (uint64_t)timeout * t->hz);
+}
+
+/* Of what is over: is there somebody yet to be told? */
+static bool entry_lingers(const struct flow_tables *t, unsigned family, uint32_t index,
+			  const struct entry *e, uint32_t now)
+{
+	uint32_t timeout = HG_LIFE_TIMEOUT(e->state->life), linger = LINGER_CUT;
+	uint8_t protocol = family == HG_FAMILY_4
+				   ? ((const struct hg_key4 *)e->key)->protocol
+				   : ((const struct hg_key6 *)e->key)->protocol;
+
+	if (!state_is_balanced(e->state))
+		return false;
+	if (timeout)
+		linger = protocol == IPPROTO_TCP ? LINGER_IDLE : 0;
+	return linger && entry_was_seen(t, family, index, e, now,
+					((uint64_t)timeout + linger) * t->hz);
 }
 
 /* Without the set's lock: an agent that is killed while it holds one would leave the set
@@ -110,6 +87,18 @@ static void entry_free(const struct flow_tables *t, const struct entry *e, uint6
 		census->idle_timeouts[meter]++;
 }
 
+/* Answers come from the target. */
+static void entry_tally(const struct entry *e, uint32_t life, struct tally *tally)
+{
+	struct flow_target target;
+
+	if (HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL ||
+	    HG_LIFE_STATE(life) == HG_STATE_CLOSING)
+		return;
+	target = entry_target(e);
+	tally_add(tally, &target);
+}
+
 static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t index,
 			uint32_t now, struct flow_census *census)
 {
@@ -120,10 +109,13 @@ static void entry_sweep(const struct flow_tables *t, unsigned family, uint32_t i
 	if (!word)
 		return;
 	if (!entry_is_live(t, family, index, &e, now)) {
-		entry_free(t, &e, word, census);
+		if (!entry_lingers(t, family, index, &e, now))
+			entry_free(t, &e, word, census);
 		return;
 	}
 	census->entries++;
+	if (meter >= HG_METER_BALANCER && census->tally)
+		entry_tally(&e, life, census->tally);
 	if (!(HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL) &&
 	    pair_find(t, family, index, e.state, &pair))
 		return;

@@ -6,7 +6,7 @@
  * Shape    A connection is two entries that name each other, of NAT64 one in each family.
  *          flow_each() tells of each connection once, from its opener's side; an entry whose
  *          pair is gone counts as one too. flow_sweep() frees expired entries of a run of
- *          sets.
+ *          sets: those of a balancer some time after, because who speaks then is told.
  * Units    'now' is ticks as packets see them, of which only the low 31 bits count. Ages
  *          are seconds. No timeout is longer than half of 2^31 ticks.
  * Order    Addresses and ports of struct flow as on the wire.
@@ -22,6 +22,10 @@
 #include <hg/event.h>
 #include <hg/flow.h>
 #include <hg/port.h>
+
+#include "flow/tally.h"
+
+#define FLOW_CUT_SECONDS 10 /* that a connection which was cut is still known */
 
 struct flow_tables {
 	struct hg_set4 *sets4;
@@ -46,7 +50,7 @@ struct flow {
 	__be16 sport, dport;
 	/* As the opener's packets go out, in the zone of the answers; family 0: as they came in */
 	struct hg_tuple to;
-	uint32_t meter; /* id of the NAT gateway that counts it, 0 none */
+	uint32_t meter; /* of the NAT gateway or balancer that counts it, 0 none */
 	uint32_t timeout;
 	uint32_t idle; /* since the last packet of either direction */
 	int64_t age;   /* -1: not known while a TCP handshake is under way */
@@ -60,6 +64,7 @@ struct flow_census {
 	uint64_t freed;
 	uint32_t active[HG_METERS];        /* connections, by meter */
 	uint32_t idle_timeouts[HG_METERS]; /* established ones among those freed */
+	struct tally *tally;               /* of targets; NULL: nobody asks */
 };
 
 typedef bool flow_fn(void *arg, const struct flow *flow); /* false: enough */
