@@ -25,8 +25,8 @@
 #include "base/cleanup.h"
 #include "compile/device.h"
 #include "compile/image.h"
-#include "config/read.h"
 #include "tests/bench/bench.skel.h"
+#include "tests/lib/rules.h"
 
 #define ROUNDS      9
 #define IMAGE_LINES (1U << 16)
@@ -130,21 +130,12 @@ static void apply(void)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_(model_freep) struct model *model = NULL;
-	_cleanup_(diag_freep) struct diag *diag = diag_new();
 	struct hg_line *lines = map_memory(bench->maps.hg_image);
 	struct hg_control *control = map_memory(bench->maps.hg_control);
 	struct hg_hop *hops = map_memory(bench->maps.hg_hops);
-	struct facts facts = {};
 	const struct hg_header *h;
 
-	if (config_read_text("bench", rules, strlen(rules), NULL, diag, &model) ||
-	    image_compile(model, &facts, diag, &image)) {
-		size_t n;
-		const struct complaint *c = diag_list(diag, &n);
-
-		fprintf(stderr, "bench: %s\n", n ? c[0].text : "?");
-		exit(1);
-	}
+	image = rules_image(rules, NULL, &model);
 	if (image->n_lines > IMAGE_LINES)
 		die("image", -E2BIG);
 	memcpy(lines, image->lines, image->n_lines * HG_LINE);

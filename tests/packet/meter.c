@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "config/read.h"
 #include "kernel/meter.h"
+#include "tests/lib/rules.h"
 #include "tests/lib/stand.h"
 #include "tests/lib/tap.h"
 
@@ -18,7 +18,6 @@
 /* A rule set with a NAT gateway for each letter, compiled after what is in force. */
 static void letters_switch(struct dataplane *dp, const char *letters)
 {
-	_cleanup_(diag_freep) struct diag *d = diag_new();
 	_cleanup_(model_freep) struct model *m = NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
 	struct image old = dataplane_image(dp);
@@ -34,9 +33,7 @@ static void letters_switch(struct dataplane *dp, const char *letters)
 		 "\"subnets\":{\"s\":{\"cidrs\":[\"10.0.0.0/24\"],\"device\":\"br\"}},"
 		 "\"nat_gateways\":{%s}}",
 		 nats);
-	if (config_read_text("rules", text, strlen(text), NULL, d, &m) < 0 ||
-	    image_compile(m, &facts, d, &image) < 0)
-		bail("the rule set of the test is refused");
+	image = rules_image(text, &facts, &m);
 	plane_switch(dp, image, false);
 }
 

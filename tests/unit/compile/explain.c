@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "config/json.h"
-#include "config/read.h"
+#include "tests/lib/rules.h"
 #include "tests/lib/tap.h"
 
 static const char rules[] =
@@ -47,7 +47,6 @@ static struct image *image;
 
 static void set_up(void)
 {
-	_cleanup_(diag_freep) struct diag *diag = diag_new();
 	struct device_addresses device = { .device = "eth0", .n = 1 };
 	struct facts facts = { .devices = &device, .n_devices = 1 };
 	char text[sizeof(rules)];
@@ -57,14 +56,7 @@ static void set_up(void)
 		text[i] = rules[i] == '\'' ? '"' : rules[i];
 	addr_parse(HOST, &host);
 	device.addresses = &host;
-	if (config_read_text("test", text, strlen(text), NULL, diag, &model) < 0 ||
-	    image_compile(model, &facts, diag, &image) < 0) {
-		size_t n;
-		const struct complaint *c = diag_list(diag, &n);
-
-		bail("the rule set is refused: %s: %s", n ? c->pointer : "",
-		     n ? c->text : "");
-	}
+	image = rules_image(text, &facts, &model);
 }
 
 static struct question ask(const char *from, const char *to, const char *in)
