@@ -367,10 +367,13 @@ static bool is_news(uint32_t reason)
 }
 
 /* What a frame of the other family cannot say is found out when it is made. */
-static bool is_between(const struct hg_trace *t, const uint8_t *frame, size_t size)
+static bool is_between(const struct hg_trace *t, uint32_t reason, const uint8_t *frame,
+		       size_t size)
 {
 	return t->reason == HG_DROP_NONE &&
-	       t->to.family == (frame_is_ipv6(frame, size) ? HG_FAMILY_4 : HG_FAMILY_6);
+	       t->to.family == (frame_is_ipv6(frame, size) ? HG_FAMILY_4 : HG_FAMILY_6) &&
+	       (reason == HG_DROP_NAT_PROTOCOL || reason == HG_DROP_UNSUPPORTED ||
+		reason == HG_DROP_MALFORMED || reason == HG_DROP_FRAGMENT);
 }
 
 static void judge(struct world *w, uint32_t device, uint32_t door, const uint8_t *bytes,
@@ -403,7 +406,7 @@ static void judge(struct world *w, uint32_t device, uint32_t door, const uint8_t
 		keep(w, device, bytes, size, &v);
 	} else {
 		assert(trace.reason == v.reason || is_news(v.reason) ||
-		       is_between(&trace, bytes, size));
+		       is_between(&trace, v.reason, bytes, size));
 	}
 	free(frame);
 }
