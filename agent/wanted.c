@@ -106,6 +106,93 @@ static void gateways_add(struct neighbours_of *w, const struct gateway *gateways
 		}
 }
 
+/* ---- targets of balancers ---- */
+
+/* Its address of the family; family 0: it has none. */
+static struct addr target_address(const struct model *m, const struct target *t,
+				  int family)
+{
+	const struct interface *f =
+		t->interface < 0 ? NULL : &m->interfaces[t->interface];
+
+	for (size_t i = 0; f && i < f->n_addresses; i++)
+		if (f->addresses[i].family == family)
+			return f->addresses[i];
+	return !f && t->address.family == family ? t->address : (struct addr){};
+}
+
+/* Declared interfaces are wanted without that. */
+static void targets_add(struct neighbours_of *w, const struct model *m)
+{
+	for (size_t i = 0; i < m->n_target_groups; i++) {
+		const struct target_group *g = &m->target_groups[i];
+
+		for (size_t k = 0; k < g->n_targets; k++) {
+			const struct addr *a = &g->targets[k].address;
+			const struct subnet *s = g->targets[k].interface < 0
+							 ? subnet_find(m, g->vpc, a)
+							 : NULL;
+
+			if (s && s->device && !has_own_device(m, g->vpc, a))
+				neighbour_add(w, s->device, a);
+		}
+	}
+}
+
+static bool has_balancer(const struct model *m, int vpc)
+{
+	for (size_t i = 0; i < m->n_load_balancers; i++)
+		if (m->load_balancers[i].vpc == vpc)
+			return true;
+	return false;
+}
+
+/* The link of a host's device by which a balancer sends on; NULL: it is none. */
+static const struct link *host_link(const struct model *m, const struct interface *f,
+				    const struct netlink *netlink)
+{
+	return f->is_local && f->device && has_balancer(m, f->vpc)
+		       ? netlink_link(netlink, f->device)
+		       : NULL;
+}
+
+static void host_add(struct neighbours_of *w, const struct model *m,
+		     const struct interface *host, const struct link *link,
+		     const struct netlink *netlink)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct addr hop =
+			netlink_next_hop(netlink, link->ifindex, (uint8_t)family);
+
+		if (hop.family)
+			neighbour_add(w, host->device, &hop);
+		for (size_t i = 0; i < m->n_target_groups; i++) {
+			const struct target_group *g = &m->target_groups[i];
+
+			for (size_t k = 0; g->vpc == host->vpc && k < g->n_targets; k++) {
+				struct addr a = target_address(m, &g->targets[k], family);
+
+				if (a.family &&
+				    netlink_is_on_link(netlink, link->ifindex, &a))
+					neighbour_add(w, host->device, &a);
+			}
+		}
+	}
+}
+
+static void hosts_add(struct neighbours_of *w, const struct model *m,
+		      const struct netlink *netlink)
+{
+	for (size_t i = 0; i < m->n_interfaces; i++) {
+		const struct link *link = host_link(m, &m->interfaces[i], netlink);
+
+		if (link)
+			host_add(w, m, &m->interfaces[i], link, netlink);
+	}
+}
+
+/* ---- all of it ---- */
+
 /* A port without a subnet has no table, and is what it is elsewhere. */
 static bool device_is_routed(const struct model *m, const struct device *d)
 {
@@ -148,6 +235,8 @@ int wanted_make(const struct model *m, const struct netlink *netlink, struct wan
 	forwards_add(&w, m);
 	gateways_add(&w, m->internet_gateways, m->n_internet_gateways, netlink);
 	gateways_add(&w, m->egress_only_gateways, m->n_egress_only_gateways, netlink);
+	targets_add(&w, m);
+	hosts_add(&w, m, netlink);
 	r = w.is_short ? -ENOMEM : devices_make(m, ret);
 	if (r < 0) {
 		vec_done(&w.list);
@@ -177,9 +266,27 @@ static uint64_t gateways_hash(const struct gateway *gateways, size_t n,
 	return hash;
 }
 
+static uint64_t host_hash(const struct model *m, const struct interface *host,
+			  const struct netlink *netlink, uint64_t hash)
+{
+	const struct link *link = host_link(m, host, netlink);
+	struct neighbours_of w = {};
+
+	if (!link)
+		return hash;
+	host_add(&w, m, host, link, netlink);
+	for (size_t i = 0; i < w.list.n; i++)
+		hash = hash64(hash, &w.list.items[i].addr, sizeof(struct addr));
+	vec_done(&w.list);
+	return hash;
+}
+
 uint64_t wanted_hash(const struct model *m, const struct netlink *netlink, uint64_t hash)
 {
 	hash = gateways_hash(m->internet_gateways, m->n_internet_gateways, netlink, hash);
-	return gateways_hash(m->egress_only_gateways, m->n_egress_only_gateways, netlink,
+	hash = gateways_hash(m->egress_only_gateways, m->n_egress_only_gateways, netlink,
 			     hash);
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		hash = host_hash(m, &m->interfaces[i], netlink, hash);
+	return hash;
 }

@@ -4,8 +4,10 @@
 /* wanted: what a rule set wants of the kernel.
  *
  * Shape    Devices in the order of their ids in the image. Neighbours: the addresses of
- *          interfaces that are behind a subnet's device, what NAT instances forward to
- *          there, and next hops at uplinks, the kernel's own where none is written.
+ *          interfaces that are behind a subnet's device, what NAT instances forward to and
+ *          what balancers send to there, and next hops at uplinks, the kernel's own where none
+ *          is written. At a host's device in a VPC with a balancer: targets on its link, and the
+ *          kernel's next hops.
  * Owner    wanted_make() allocates, wanted_done() frees; device names are the model's.
  * Errors   -ENOMEM.
  */

@@ -352,7 +352,7 @@ int attach_live(struct attach *a, struct image *staged)
 				  d->device, live.ifindex);
 			return r;
 		}
-		if (d->role == HG_ROLE_UPLINK)
+		if (d->role == HG_ROLE_UPLINK || d->role == HG_ROLE_HOST)
 			next_hops_live(a, d, staged);
 	}
 	return 0;

@@ -181,9 +181,18 @@ void neighbours_tick(struct neighbours *n)
 
 /* ---- devices and wants ---- */
 
-/* The devices with neighbours, as they are now. A host device has none of ours. */
-static int gates_make(const struct attached *devices, size_t n_devices, struct gate **ret,
-		      size_t *ret_n)
+static bool has_wants(const struct neighbours *n, const char *device)
+{
+	for (size_t i = 0; i < n->n_wants; i++)
+		if (strcmp(n->wants[i].device, device) == 0)
+			return true;
+	return false;
+}
+
+/* The devices with neighbours, as they are now. Those of a host device are the kernel's alone
+ * unless a balancer sends to some of them. */
+static int gates_make(const struct neighbours *neighbours, const struct attached *devices,
+		      size_t n_devices, struct gate **ret, size_t *ret_n)
 {
 	struct gate *gates = calloc(n_devices + 1, sizeof(*gates));
 	size_t n = 0;
@@ -194,7 +203,8 @@ static int gates_make(const struct attached *devices, size_t n_devices, struct g
 		const struct attached *d = &devices[i];
 		struct gate *gate = &gates[n];
 
-		if (d->state != ATTACH_ATTACHED || d->role == HG_ROLE_HOST)
+		if (d->state != ATTACH_ATTACHED ||
+		    (d->role == HG_ROLE_HOST && !has_wants(neighbours, d->device)))
 			continue;
 		*gate = (struct gate){
 			.device = device_of(&d->link, d->role == HG_ROLE_PORT),
@@ -261,7 +271,7 @@ void neighbours_follow(struct neighbours *n, const struct attached *devices,
 	struct gate *gates;
 	size_t n_gates;
 
-	if (gates_make(devices, n_devices, &gates, &n_gates) < 0)
+	if (gates_make(n, devices, n_devices, &gates, &n_gates) < 0)
 		return;
 	list = calloc(n_gates + 1, sizeof(*list));
 	for (size_t i = 0; list && i < n_gates; i++)

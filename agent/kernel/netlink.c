@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Longer than other files: all that is said in netlink is said here. */
 #include "kernel/netlink.h"
 
 #include <errno.h>
@@ -18,6 +20,7 @@
 struct owned {
 	uint32_t ifindex;
 	struct addr addr;
+	uint8_t len; /* of the prefix that is on the link */
 };
 
 struct next_hop {
@@ -248,6 +251,7 @@ static int addresses_dump(struct netlink *n)
 		if (size != 4 && size != 16)
 			continue;
 		owned.addr.family = size == 4 ? 4 : 6;
+		owned.len = (uint8_t)nl_addr_get_prefixlen(local);
 		memcpy(owned.addr.bytes, nl_addr_get_binary_addr(local), size);
 		is_whole = vec_push(&n->owned, owned) && is_whole;
 	}
@@ -412,6 +416,18 @@ const struct addr *netlink_addresses(const struct netlink *n, uint32_t ifindex,
 			vec_push(&mutable->found, n->owned.items[i].addr);
 	*ret_n = n->found.n;
 	return n->found.items;
+}
+
+bool netlink_is_on_link(const struct netlink *n, uint32_t ifindex, const struct addr *a)
+{
+	for (size_t i = 0; i < n->owned.n; i++) {
+		const struct owned *o = &n->owned.items[i];
+
+		if (o->ifindex == ifindex &&
+		    cidr_contains(&(struct cidr){ o->addr, o->len }, a))
+			return true;
+	}
+	return false;
 }
 
 static int mac_read(struct nl_msg *msg, void *arg)

@@ -51,6 +51,8 @@ const struct link *netlink_link(const struct netlink *n,
 /* Addresses of the device, primary first. */
 const struct addr *netlink_addresses(const struct netlink *n, uint32_t ifindex,
 				     size_t *ret_n);
+/* Some address of the device says that 'a' is its neighbour. */
+bool netlink_is_on_link(const struct netlink *n, uint32_t ifindex, const struct addr *a);
 
 /* The next hop of the default route by this device, the one with the lowest metric; 'family'
  * is 0 when there is none, or none with a next hop. Of the main table. */
