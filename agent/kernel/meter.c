@@ -11,7 +11,7 @@
 
 #define WORDS (sizeof(struct hg_meter) / sizeof(uint64_t))
 
-int meter_read(struct dataplane *dp, uint32_t nat, struct hg_meter *ret)
+int meter_read(struct dataplane *dp, uint32_t meter, struct hg_meter *ret)
 {
 	_cleanup_free_ struct hg_meter *cpus =
 		calloc((size_t)dp->n_cpus, sizeof(struct hg_meter));
@@ -19,8 +19,8 @@ int meter_read(struct dataplane *dp, uint32_t nat, struct hg_meter *ret)
 
 	if (!cpus)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(dataplane_map_fd(dp, "hg_meters"), &nat, cpus) < 0 ||
-	    bpf_map_lookup_elem(dataplane_map_fd(dp, "hg_idle"), &nat, &swept) < 0)
+	if (bpf_map_lookup_elem(dataplane_map_fd(dp, "hg_meters"), &meter, cpus) < 0 ||
+	    bpf_map_lookup_elem(dataplane_map_fd(dp, "hg_idle"), &meter, &swept) < 0)
 		return -errno;
 	for (int cpu = 0; cpu < dp->n_cpus; cpu++)
 		for (size_t i = 0; i < WORDS; i++)
@@ -34,47 +34,74 @@ int meters_add_idle(struct dataplane *dp, const uint32_t idle_timeouts[static HG
 {
 	int fd = dataplane_map_fd(dp, "hg_idle");
 
-	for (uint32_t nat = 1; nat < HG_METERS; nat++) {
+	for (uint32_t i = 1; i < HG_METERS; i++) {
 		uint64_t sum;
 
-		if (!idle_timeouts[nat])
+		if (!idle_timeouts[i])
 			continue;
-		if (bpf_map_lookup_elem(fd, &nat, &sum) < 0)
+		if (bpf_map_lookup_elem(fd, &i, &sum) < 0)
 			return -errno;
-		sum += idle_timeouts[nat];
-		if (bpf_map_update_elem(fd, &nat, &sum, BPF_ANY) < 0)
+		sum += idle_timeouts[i];
+		if (bpf_map_update_elem(fd, &i, &sum, BPF_ANY) < 0)
 			return -errno;
 	}
 	return 0;
 }
 
-/* The NAT gateway of number 'nat', "" none. */
-static const char *nat_name(const struct image *image, uint32_t nat)
+/* The object that counts at each meter of 'image', 0 nobody. */
+static void owners_read(const struct image *image, uint32_t ret[static HG_METERS])
 {
-	const struct hg_nat *g = NULL;
+	const struct hg_header *h = image_header(image);
 
-	if (image->lines)
-		g = image_record(image, image_header(image)->nats, nat, sizeof(*g));
-	return g && g->object ? image_object_name(image, g->object) : "";
+	memset(ret, 0, HG_METERS * sizeof(*ret));
+	if (!image->lines)
+		return;
+	for (uint32_t id = 1; id < h->nats.n && id < HG_METER_BALANCER; id++) {
+		const struct hg_nat *nat = image_record(image, h->nats, id, sizeof(*nat));
+
+		ret[id] = nat ? nat->object : 0;
+	}
+	for (uint32_t id = 1; id < h->vips.n; id++) {
+		const struct hg_vip *vip = image_record(image, h->vips, id, sizeof(*vip));
+
+		if (vip && vip->meter < HG_METERS)
+			ret[vip->meter] = vip->object;
+	}
+	for (uint32_t id = 1; id < h->gwlbs.n; id++) {
+		const struct hg_gwlb *g = image_record(image, h->gwlbs, id, sizeof(*g));
+
+		if (g && g->meter < HG_METERS)
+			ret[g->meter] = g->object;
+	}
+}
+
+static bool is_same(const struct image *a, uint32_t object_a, const struct image *b,
+		    uint32_t object_b)
+{
+	return object_a && object_b &&
+	       image_object_kind(a, object_a) == image_object_kind(b, object_b) &&
+	       strcmp(image_object_name(a, object_a), image_object_name(b, object_b)) ==
+		       0;
 }
 
 int meters_stage(struct dataplane *dp, const struct image *image)
 {
 	_cleanup_free_ struct hg_meter *none =
 		calloc((size_t)dp->n_cpus, sizeof(struct hg_meter));
+	_cleanup_free_ uint32_t *owners = calloc(2 * HG_METERS, sizeof(*owners));
 	struct image old = dataplane_image(dp);
 	uint64_t zero = 0;
 
-	if (!none)
+	if (!none || !owners)
 		return -ENOMEM;
-	for (uint32_t nat = 1; nat < image_header(image)->nats.n; nat++) {
-		const char *name = nat_name(image, nat);
-
-		if (!*name || strcmp(name, nat_name(&old, nat)) == 0)
+	owners_read(image, owners);
+	owners_read(&old, owners + HG_METERS);
+	for (uint32_t i = 1; i < HG_METERS; i++) {
+		if (!owners[i] || is_same(image, owners[i], &old, owners[HG_METERS + i]))
 			continue;
-		if (bpf_map_update_elem(dataplane_map_fd(dp, "hg_meters"), &nat, none,
+		if (bpf_map_update_elem(dataplane_map_fd(dp, "hg_meters"), &i, none,
 					BPF_ANY) < 0 ||
-		    bpf_map_update_elem(dataplane_map_fd(dp, "hg_idle"), &nat, &zero,
+		    bpf_map_update_elem(dataplane_map_fd(dp, "hg_idle"), &i, &zero,
 					BPF_ANY) < 0)
 			return -errno;
 	}

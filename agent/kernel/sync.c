@@ -305,7 +305,7 @@ int dataplane_stage(struct dataplane *dp, const struct image *image,
 	}
 	r = meters_stage(dp, image);
 	if (r < 0) {
-		error_set("cannot prepare the counters of NAT gateways: %s",
+		error_set("cannot prepare the counters of NAT gateways and balancers: %s",
 			  strerror(-r));
 		return r;
 	}
