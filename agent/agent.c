@@ -38,6 +38,16 @@ static void complaints_log(struct diag *diag)
 
 /* ---- start ---- */
 
+/* A count from the first set on; what the last full one found stays. */
+static void census_begin(struct agent *a)
+{
+	struct tally *tally = &a->tallies[a->census.tally == &a->tallies[0]];
+
+	tally_clear(tally);
+	a->sweep_at = 0;
+	a->census_next = (struct flow_census){ .tally = tally };
+}
+
 static enum exit_code state_open(struct agent *a)
 {
 	int r;
@@ -147,6 +157,7 @@ enum exit_code agent_new(const struct options *options, struct agent **ret)
 		return EXIT_REFUSED;
 	a->options = *options;
 	a->started_ns = a->swept_ns = clock_monotonic_ns();
+	census_begin(a);
 	code = state_open(a);
 	if (code == EXIT_YES) {
 		current_read(a);
@@ -176,6 +187,8 @@ void agent_free(struct agent *a)
 	history_free(a->history);
 	model_free(a->model);
 	free(a->text);
+	tally_done(&a->tallies[0]);
+	tally_done(&a->tallies[1]);
 	free(a);
 }
 
@@ -349,16 +362,16 @@ static void sweep(struct agent *a, uint32_t n)
 	flow_sweep(&t, now, a->sweep_at, n, &a->census_next);
 	r = meters_add_idle(a->dp, a->census_next.idle_timeouts);
 	if (r < 0)
-		log_warning("idle timeouts of NAT gateways could not be counted: %s",
+		log_warning("idle timeouts of NAT gateways and balancers could not be "
+			    "counted: %s",
 			    strerror(-r));
 	memset(a->census_next.idle_timeouts, 0, sizeof(a->census_next.idle_timeouts));
 	a->sweep_at += n;
 	if (a->sweep_at < t.n_sets)
 		return;
-	a->sweep_at = 0;
 	port_sweep(t.ports, now, PORTS_IDLE * t.hz);
 	a->census = a->census_next;
-	a->census_next = (struct flow_census){};
+	census_begin(a);
 	a->swept_ns = clock_monotonic_ns();
 }
 
@@ -373,7 +386,6 @@ void agent_count(struct agent *a)
 
 	if (n_sets > COUNT_SETS)
 		return;
-	a->sweep_at = 0;
-	a->census_next = (struct flow_census){};
+	census_begin(a);
 	sweep(a, n_sets);
 }

@@ -74,7 +74,8 @@ struct agent {
 	/* the sweep */
 	uint32_t sweep_at;
 	struct flow_census census, census_next;
-	uint64_t swept_ns; /* when the last full sweep ended */
+	struct tally tallies[2]; /* theirs, in turn */
+	uint64_t swept_ns;       /* when the last full sweep ended */
 	uint64_t started_ns;
 };
 
