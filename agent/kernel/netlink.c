@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Longer than other files: all that is said in netlink is said here. */
+/* Long: all that is said in netlink is said here. */
 #include "kernel/netlink.h"
 
 #include <errno.h>
