@@ -323,37 +323,6 @@ static __always_inline struct flow *flow_find(const struct hg_tuple *t, int is_d
 					: flow_find4(t, is_doubtful);
 }
 
-/* Asks memory for the line where 't' would live, and does not wait: when two sets are
- * needed one after the other, the second comes while the first is worked on. */
-static __always_inline void flow_touch(const struct hg_tuple *t)
-{
-	if (t->family == HG_FAMILY_6) {
-		union flow_key6 k;
-		struct hg_set6 *set;
-		__u64 hash;
-		__u32 i;
-
-		flow_key6(t, &k);
-		hash = flow_hash6(&k);
-		i = FLOW_SET(hash);
-		set = bpf_map_lookup_elem(&hg_flows6, &i);
-		if (set)
-			(void)READ_ONCE(FLOW6(&set->way[FLOW_HOME(hash)])->tail);
-	} else {
-		union flow_key4 k;
-		struct hg_set4 *set;
-		__u64 hash;
-		__u32 i;
-
-		flow_key4(t, &k);
-		hash = flow_hash4(&k);
-		i = FLOW_SET(hash);
-		set = bpf_map_lookup_elem(&hg_flows4, &i);
-		if (set)
-			(void)READ_ONCE(FLOW4(&set->way[FLOW_HOME(hash)])->tail);
-	}
-}
-
 /* After what was needed of it has been read: is it still the flow of 't'? Only the tail is
  * compared; an address that changed under the same ports, protocol and zone would need an
  * eviction and an insertion by one CPU while this one executes a dozen instructions. */
