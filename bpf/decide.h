@@ -7,7 +7,7 @@
  *          step, or NULL).
  * Out      pkt->out, hop, to, act, reply, rule, tracked, is_exempt; entries opened, renewed
  *          or forgotten.
- * Result   0 or the reason of the first stage that refused.
+ * Result   0, DECIDE_OPENS or the reason of the first stage that refused.
  * Cost     Two class look-ups, up to four classifiers (six for UDP), two inserts.
  */
 #include "exempt.h"
@@ -192,10 +192,10 @@ static __always_inline __u32 decide_acts(const struct pkt *pkt)
 	       (pkt->act & ACT_TTL ? HG_FLOW_ROUTED : 0);
 }
 
-static __always_inline int decide_open(struct scratch *s, __u32 flags)
+static __always_inline int decide_open(struct scratch *s)
 {
 	struct pkt *pkt = &s->pkt;
-	__u32 state, life;
+	__u32 flags = s->tracks, state, life;
 	int r;
 
 	pkt->tracked = 1;
@@ -407,13 +407,17 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 	return decide_way(s, d, is_gate, 0);
 }
 
+/* The packet may pass, and opens a connection: decide_open() is next. The caller's call, as
+ * deciding and inserting would not fit one stack. */
+#define DECIDE_OPENS 1
+
 /* What was decided comes into force. */
 static __always_inline int decide_settle(struct scratch *s, struct flow *fl)
 {
 	if (fl)
 		decide_renew(s, fl);
 	else if (s->tracks && decide_may_open(&s->pkt))
-		return decide_open(s, s->tracks);
+		return DECIDE_OPENS;
 	return 0;
 }
 

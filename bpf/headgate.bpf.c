@@ -3,7 +3,10 @@
 /* The programs. Each is a door; behind it lies one pipeline:
  *
  *   parse -> find the flow -> decide (only if it does not answer) -> account -> out
+ *
+ * The door's own program has what a settled flow needs; next.h has the others.
  */
+#include "next.h"
 #include "pipeline.h"
 #include "reply.h"
 
@@ -46,9 +49,25 @@ static __always_inline void frame_from_skb(struct __sk_buff *skb, struct frame *
 	f->is_xdp = 0;
 }
 
-static __always_inline int parse_skb(struct __sk_buff *skb, struct frame *f,
-				     struct pkt *pkt)
+static __always_inline void frame_from_xdp(struct xdp_md *xdp, struct frame *f)
 {
+	f->data = (void *)(long)xdp->data;
+	f->end = (void *)(long)xdp->data_end;
+	f->len = bpf_xdp_get_buff_len(xdp);
+	f->ifindex = xdp->ingress_ifindex;
+	f->ctx = xdp;
+	f->is_xdp = 1;
+}
+
+/* ---- TC ---- */
+
+/* Headers that lie in fragments of the buffer are pulled once; then 'again', the program,
+ * meets the frame from its start. */
+static __always_inline int meet_skb(struct __sk_buff *skb, struct frame *f,
+				    struct scratch *s, const __u32 again)
+{
+	__u32 want = skb->len < HEADERS_LINEAR ? skb->len : HEADERS_LINEAR;
+	struct pkt *pkt = &s->pkt;
 	int r;
 
 	frame_from_skb(skb, f);
@@ -56,18 +75,15 @@ static __always_inline int parse_skb(struct __sk_buff *skb, struct frame *f,
 	pkt->gso_size = skb->gso_size;
 	pkt->is_tagged = skb->vlan_present;
 	r = pipeline_parse(f, pkt);
-	/* Headers that lie in fragments of the buffer are pulled once, and parsed again. */
-	if ((pkt->is_cut || pkt->is_error) && f->data + f->len > f->end) {
-		__u32 want = skb->len < HEADERS_LINEAR ? skb->len : HEADERS_LINEAR;
-
-		if (bpf_skb_pull_data(skb, want))
-			return -HG_DROP_MALFORMED;
+	if ((pkt->is_cut || pkt->is_error) && f->data + want > f->end) {
+		r = -HG_DROP_MALFORMED;
+		if (!bpf_skb_pull_data(skb, want)) {
+			bpf_tail_call_static(skb, &hg_next_tc, again);
+			r = -HG_DROP_INTERNAL;
+		}
 		frame_from_skb(skb, f);
-		pkt->tuple = (struct hg_tuple){};
-		pkt->is_cut = pkt->is_error = 0;
-		r = pipeline_parse(f, pkt);
 	}
-	return r;
+	return pipeline_arrive(f, s, r);
 }
 
 /* The frame becomes what its sender is told. 0: nothing is. */
@@ -78,29 +94,6 @@ static __noinline int tell_skb(struct frame *f, struct scratch *s)
 	frame_reload(f);
 	pipeline_speaker(s, &source);
 	return reply_frame(f, &s->pkt, &source) == 1;
-}
-
-static __always_inline int judge_skb(struct __sk_buff *skb, struct frame *f,
-				     struct scratch *s, int is_in, int *ret_answer)
-{
-	struct pkt *pkt = &s->pkt;
-	int r;
-
-	r = parse_skb(skb, f, pkt);
-	r = pipeline_judge(f, s, r, ret_answer);
-	/* Only what comes in is forwarded. */
-	if (is_in && r == 0 && pkt->act) {
-		frame_from_skb(skb, f);
-		r = pipeline_rewrite(f, s);
-	}
-	if (is_in && pkt->reply) {
-		*ret_answer = tell_skb(f, s);
-		pkt->is_told = r && *ret_answer;
-		/* A ping. */
-		if (r == 0 && !*ret_answer)
-			r = -HG_DROP_INTERNAL;
-	}
-	return account(pkt, r, *ret_answer);
 }
 
 /* To a neighbour whose MAC the kernel has to ask for. */
@@ -157,72 +150,146 @@ int hg_in(struct __sk_buff *skb)
 {
 	struct scratch *s = pipeline_enter(HG_DOOR_IN, 1);
 	struct frame f = {};
-	int is_answer = 0, r;
+	int r;
 
 	if (!s)
 		return TC_ACT_OK;
-	r = judge_skb(skb, &f, s, 1, &is_answer);
-	if (is_answer) {
+	r = meet_skb(skb, &f, s, NEXT_IN);
+	if (r == PIPELINE_OPEN) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_IN_DECIDE);
+		r = -HG_DROP_INTERNAL;
+	}
+	if (r == 0 && s->pkt.act & ACT_FAMILY) {
+		s->result = s->is_answer = 0;
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_IN_LEAVE);
+		r = -HG_DROP_INTERNAL;
+	}
+	/* Only what comes in is forwarded. */
+	if (r == 0 && s->pkt.act)
+		r = rewrite_frame(&f, &s->pkt);
+	if (account(&s->pkt, r, 0))
+		return TC_ACT_SHOT;
+	return s->pkt.hop ? switch_skb(skb, &s->pkt) : TC_ACT_OK;
+}
+
+/* The frame is as it goes. */
+static __always_inline int leave_skb(struct __sk_buff *skb, struct scratch *s, int r)
+{
+	struct pkt *pkt = &s->pkt;
+
+	r = account(pkt, r, s->is_answer);
+	if (s->is_answer) {
 		mark_set(skb);
 		return bpf_redirect(skb->ifindex, 0);
 	}
 	if (r)
 		return TC_ACT_SHOT;
-	if (s->pkt.hop)
-		return switch_skb(skb, &s->pkt);
-	return s->pkt.out ? resolve_skb(&s->pkt) : TC_ACT_OK;
+	if (pkt->hop)
+		return switch_skb(skb, pkt);
+	return pkt->out ? resolve_skb(pkt) : TC_ACT_OK;
 }
 
-static __always_inline int door_out(struct __sk_buff *skb)
+SEC("tc")
+int hg_in_decide(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get(1);
+	struct frame f;
+	int r;
+
+	if (!s)
+		return TC_ACT_SHOT;
+	frame_from_skb(skb, &f);
+	s->is_answer = 0;
+	r = pipeline_decide(&f, s, &s->is_answer);
+	if (pipeline_makes(s, r)) {
+		s->result = r;
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_IN_LEAVE);
+		r = -HG_DROP_INTERNAL;
+	}
+	return leave_skb(skb, s, r);
+}
+
+SEC("tc")
+int hg_in_leave(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get(1);
+	struct frame f;
+	struct pkt *pkt;
+	int r;
+
+	if (!s)
+		return TC_ACT_SHOT;
+	pkt = &s->pkt;
+	r = s->result;
+	frame_from_skb(skb, &f);
+	if (r == 0 && pkt->act)
+		r = pipeline_rewrite(&f, s);
+	if (pkt->reply) {
+		s->is_answer = tell_skb(&f, s);
+		pkt->is_told = r && s->is_answer;
+		/* A ping. */
+		if (r == 0 && !s->is_answer)
+			r = -HG_DROP_INTERNAL;
+	}
+	return leave_skb(skb, s, r);
+}
+
+static __always_inline int door_out(struct __sk_buff *skb, const __u32 again)
 {
 	struct frame f = {};
 	struct scratch *s;
-	int is_answer = 0;
+	int r;
 
 	if (mark_take(skb))
 		return TC_ACT_OK;
 	s = pipeline_enter(HG_DOOR_OUT, 1);
 	if (!s)
 		return TC_ACT_OK;
-	return judge_skb(skb, &f, s, 0, &is_answer) ? TC_ACT_SHOT : TC_ACT_OK;
+	r = meet_skb(skb, &f, s, again);
+	if (r == PIPELINE_OPEN) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_OUT_DECIDE);
+		r = -HG_DROP_INTERNAL;
+	}
+	return account(&s->pkt, r, 0) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 SEC("tc")
 int hg_out(struct __sk_buff *skb)
 {
-	return door_out(skb);
+	return door_out(skb, NEXT_OUT);
 }
 
-static __always_inline int door_xdp(struct xdp_md *xdp)
+SEC("tc")
+int hg_out_decide(struct __sk_buff *skb)
 {
-	struct frame f = { .data = (void *)(long)xdp->data,
-			   .end = (void *)(long)xdp->data_end,
-			   .ifindex = xdp->ingress_ifindex,
-			   .ctx = xdp,
-			   .is_xdp = 1 };
-	struct scratch *s = pipeline_enter(HG_DOOR_IN, 1);
-	const struct hg_hop *d;
-	struct ethhdr *eth;
-	int is_answer = 0, r;
+	struct scratch *s = scratch_get(1);
+	struct frame f;
+	int r;
 
 	if (!s)
-		return XDP_PASS;
-	f.len = bpf_xdp_get_buff_len(xdp);
-	r = pipeline_parse(&f, &s->pkt);
-	r = pipeline_judge(&f, s, r, &is_answer);
-	if (s->pkt.is_punted)
-		return XDP_PASS;
-	if (r == 0 && s->pkt.act)
-		r = pipeline_rewrite(&f, s);
-	if (account(&s->pkt, r, is_answer))
+		return TC_ACT_SHOT;
+	frame_from_skb(skb, &f);
+	s->is_answer = 0;
+	r = pipeline_decide(&f, s, &s->is_answer);
+	return account(&s->pkt, r, s->is_answer) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+/* ---- XDP ---- */
+
+static __always_inline int leave_xdp(struct xdp_md *xdp, const struct pkt *pkt, int r,
+				     int is_answer)
+{
+	struct ethhdr *eth = (void *)(long)xdp->data;
+	const struct hg_hop *d;
+
+	if (account(pkt, r, is_answer))
 		return XDP_DROP;
 	/* Not XDP_TX: veth does not wake a receiver without a program of its own for that. */
 	if (is_answer)
 		return bpf_redirect(xdp->ingress_ifindex, 0);
-	if (!s->pkt.hop)
+	if (!pkt->hop)
 		return XDP_PASS;
-	d = hop_get(s->pkt.hop);
-	eth = (void *)(long)xdp->data;
+	d = hop_get(pkt->hop);
 	if (!d || (void *)(eth + 1) > (void *)(long)xdp->data_end)
 		return XDP_DROP;
 	__builtin_memcpy(eth->h_dest, d->mac.byte, 6);
@@ -230,11 +297,70 @@ static __always_inline int door_xdp(struct xdp_md *xdp)
 	return bpf_redirect(d->ifindex, 0);
 }
 
+static __always_inline int door_xdp(struct xdp_md *xdp)
+{
+	struct scratch *s = pipeline_enter(HG_DOOR_IN, 1);
+	struct frame f;
+	int r;
+
+	if (!s)
+		return XDP_PASS;
+	frame_from_xdp(xdp, &f);
+	r = pipeline_arrive(&f, s, pipeline_parse(&f, &s->pkt));
+	if (s->pkt.is_punted)
+		return XDP_PASS;
+	if (r == PIPELINE_OPEN) {
+		bpf_tail_call_static(xdp, &hg_next_xdp, NEXT_XDP_DECIDE);
+		r = -HG_DROP_INTERNAL;
+	}
+	if (r == 0 && s->pkt.act & ACT_FAMILY)
+		r = -HG_DROP_INTERNAL;
+	if (r == 0 && s->pkt.act)
+		r = rewrite_frame(&f, &s->pkt);
+	return leave_xdp(xdp, &s->pkt, r, 0);
+}
+
 SEC("xdp.frags")
 int hg_xdp(struct xdp_md *xdp)
 {
 	return door_xdp(xdp);
 }
+
+SEC("xdp.frags")
+int hg_xdp_decide(struct xdp_md *xdp)
+{
+	struct scratch *s = scratch_get(1);
+	struct frame f;
+	int r;
+
+	if (!s)
+		return XDP_DROP;
+	frame_from_xdp(xdp, &f);
+	s->is_answer = 0;
+	r = pipeline_decide(&f, s, &s->is_answer);
+	if (s->pkt.is_punted)
+		return XDP_PASS;
+	if (r == 0 && s->pkt.act) {
+		bpf_tail_call_static(xdp, &hg_next_xdp, NEXT_XDP_LEAVE);
+		r = -HG_DROP_INTERNAL;
+	}
+	return leave_xdp(xdp, &s->pkt, r, s->is_answer);
+}
+
+/* What was decided to pass. */
+SEC("xdp.frags")
+int hg_xdp_leave(struct xdp_md *xdp)
+{
+	struct scratch *s = scratch_get(1);
+	struct frame f;
+
+	if (!s)
+		return XDP_DROP;
+	frame_from_xdp(xdp, &f);
+	return leave_xdp(xdp, &s->pkt, pipeline_rewrite(&f, s), 0);
+}
+
+/* ---- what the agent runs ---- */
 
 /* Judges the frame in hand as hg_trace asks, and commits nothing. */
 SEC("tc")
@@ -244,7 +370,7 @@ int hg_explain(struct __sk_buff *skb)
 	struct frame f = {};
 	struct hg_trace *t;
 	__u32 zero = 0;
-	int is_answer = 0, r;
+	int r;
 
 	t = bpf_map_lookup_elem(&hg_trace, &zero);
 	if (!t || !s)
@@ -252,8 +378,29 @@ int hg_explain(struct __sk_buff *skb)
 	if (bpf_skb_pull_data(skb, skb->len))
 		return TC_ACT_SHOT;
 	frame_from_skb(skb, &f);
-	r = pipeline_explain(&f, s, t, &is_answer);
-	return r ? TC_ACT_SHOT : TC_ACT_OK;
+	r = pipeline_ask(&f, s, t);
+	if (r == PIPELINE_OPEN) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_EXPLAIN_DECIDE);
+		r = -HG_DROP_INTERNAL;
+	}
+	return pipeline_explain(s, t, r) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("tc")
+int hg_explain_decide(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get(0);
+	struct hg_trace *t;
+	__u32 zero = 0;
+	struct frame f;
+	int r;
+
+	t = bpf_map_lookup_elem(&hg_trace, &zero);
+	if (!t || !s)
+		return TC_ACT_SHOT;
+	frame_from_skb(skb, &f);
+	r = pipeline_decide(&f, s, &s->is_answer);
+	return pipeline_explain(s, t, r) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 /* What the agent measures HZ with. */

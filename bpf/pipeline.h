@@ -3,6 +3,11 @@
 
 /* pipeline: the list of steps, the same at every door and on the host.
  *
+ *   meet -> (decide, if no settled flow answers) -> leave -> account
+ *
+ * On the host they are called one after another. In the kernel the second and the third are programs of
+ * their own (next.h), so nothing but struct scratch goes from one to the next.
+ *
  * In       The door, and whether to commit; then the frame.
  * Out      pkt->out and hop, both 0: pass on to the kernel; or *ret_answer: send it back.
  *          pkt->act, to: what is done to the frame first. pkt->reply: what to tell the sender.
@@ -165,6 +170,14 @@ static __always_inline int pipeline_hit(struct scratch *s, const struct flow *fl
 	return 1;
 }
 
+/* The entry of the packet's direction, whatever it is worth by now. */
+static __always_inline struct flow *pipeline_flow(const struct pkt *pkt)
+{
+	if (!pkt->has_key)
+		return NULL;
+	return flow_find(&pkt->tuple, pkt->opens && pkt->tuple.protocol == IPPROTO_TCP);
+}
+
 /* ARP, neighbour discovery and link control. */
 static __always_inline int pipeline_neighbour(struct frame *f, struct pkt *pkt,
 					      struct hg_device *d, int *ret_answer)
@@ -197,11 +210,15 @@ static __always_inline int pipeline_is_ours(struct frame *f, const struct pkt *p
 	       is_broadcast(&pkt->tuple.daddr, pkt->tuple.family);
 }
 
-static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
-					   struct hg_device *d, int r, int *ret_answer)
+/* No settled flow answers: pipeline_decide() has to. */
+#define PIPELINE_OPEN 1
+
+/* 'r' is what parsing said. */
+static __always_inline int pipeline_meet(struct frame *f, struct scratch *s,
+					 struct hg_device *d, int r)
 {
-	struct flow *fl = NULL;
 	struct pkt *pkt = &s->pkt;
+	struct flow *fl;
 
 	pkt->may_punt = pkt->is_xdp && d->flags & HG_DEVICE_PUNT;
 	/* VLANs on top of a gateway's device are other devices. */
@@ -213,29 +230,56 @@ static __always_inline int pipeline_device(struct frame *f, struct scratch *s,
 	if (r)
 		return r;
 	if (pkt->kind != PKT_IP)
-		return pipeline_neighbour(f, pkt, d, ret_answer);
+		return PIPELINE_OPEN;
 	if (d->role >= HG_ROLE_SUBNET && !pipeline_is_ours(f, pkt, d))
 		return route_to_kernel(pkt);
 	pkt->tuple.zone = d->zone;
 	pkt->size = pipeline_size(f, pkt);
 	if (pkt->frag == FRAG_ORPHAN)
 		frag_find(pkt);
-	if (pkt->has_key)
-		fl = flow_find(&pkt->tuple,
-			       pkt->opens && pkt->tuple.protocol == IPPROTO_TCP);
-	if (fl && pkt->commit && pipeline_hit(s, fl)) {
-		state_touch(pkt, fl);
-	} else {
-		r = decide(f, s, d, fl);
-		if (r)
-			return r;
-	}
-	if (pkt->commit && pkt->frag == FRAG_FIRST)
+	fl = pkt->commit ? pipeline_flow(pkt) : NULL;
+	if (!fl || !pipeline_hit(s, fl))
+		return PIPELINE_OPEN;
+	state_touch(pkt, fl);
+	if (pkt->frag == FRAG_FIRST)
 		frag_learn(pkt);
 	return 0;
 }
 
-/* The frame becomes what was decided. A call: its stack is not there when packets are judged. */
+/* A call: its stack is not there when a flow is opened. */
+static __noinline struct flow *pipeline_flow_again(const struct pkt *pkt)
+{
+	return pipeline_flow(pkt);
+}
+
+/* What no flow answers for. The flow is looked up anew: no pointer crosses from one program to
+ * another, and the lines are in the cache. */
+static __always_inline int pipeline_decide(struct frame *f, struct scratch *s,
+					   int *ret_answer)
+{
+	struct pkt *pkt = &s->pkt;
+	struct hg_device *d = image_device(pkt, pkt->device);
+	int r;
+
+	if (!d)
+		return -HG_DROP_INTERNAL;
+	if (pkt->kind != PKT_IP)
+		return pipeline_neighbour(f, pkt, d, ret_answer);
+	r = decide(f, s, d, pipeline_flow_again(pkt));
+	if (r == DECIDE_OPENS)
+		r = decide_open(s);
+	if (r == 0 && pkt->commit && pkt->frag == FRAG_FIRST)
+		frag_learn(pkt);
+	return r;
+}
+
+/* Is a frame to be made, of the packet or about it? */
+static __always_inline int pipeline_makes(const struct scratch *s, int r)
+{
+	return s->pkt.reply || (r == 0 && s->pkt.act);
+}
+
+/* The frame becomes what was decided. */
 static __always_inline int pipeline_rewrite(struct frame *f, struct scratch *s)
 {
 	struct pkt *pkt = &s->pkt;
@@ -270,9 +314,9 @@ static __always_inline void pipeline_speaker(const struct scratch *s, struct hg_
 	}
 }
 
-/* 'r' is what parsing said: even a frame that makes no sense is counted at its device. */
-static __always_inline int pipeline_judge(struct frame *f, struct scratch *s, int r,
-					  int *ret_answer)
+/* Up to the flow that answers, at the device that the frame is at. 'r' is what parsing said:
+ * even a frame that makes no sense is counted at its device. */
+static __always_inline int pipeline_arrive(struct frame *f, struct scratch *s, int r)
 {
 	struct pkt *pkt = &s->pkt;
 	const struct header *h = header_find(pkt);
@@ -289,23 +333,29 @@ static __always_inline int pipeline_judge(struct frame *f, struct scratch *s, in
 	d = table_record(pkt, h->devices, port->device);
 	if (!d)
 		return -HG_DROP_INTERNAL;
-	return pipeline_device(f, s, d, r, ret_answer);
+	return pipeline_meet(f, s, d, r);
 }
 
-/* The question in '*t', about the frame in hand. */
-static __always_inline int pipeline_explain(struct frame *f, struct scratch *s,
-					    struct hg_trace *t, int *ret_answer)
+/* The question in '*t', about the frame in hand, as far as pipeline_meet() goes. */
+static __always_inline int pipeline_ask(struct frame *f, struct scratch *s,
+					struct hg_trace *t)
 {
 	struct pkt *pkt = &s->pkt;
 	struct hg_device *d;
-	int r;
 
 	pkt->device = t->device;
 	pkt->door = t->door == HG_DOOR_OUT ? HG_DOOR_OUT : HG_DOOR_IN;
 	t->n = 0;
 	d = image_device(pkt, pkt->device);
-	r = d ? pipeline_device(f, s, d, pipeline_parse(f, pkt), ret_answer)
-	      : -HG_DROP_UNKNOWN_DEVICE;
+	return d ? pipeline_meet(f, s, d, pipeline_parse(f, pkt))
+		 : -HG_DROP_UNKNOWN_DEVICE;
+}
+
+/* What came of it. */
+static __always_inline int pipeline_explain(struct scratch *s, struct hg_trace *t, int r)
+{
+	struct pkt *pkt = &s->pkt;
+
 	if (r && t->n == 0)
 		trace_step(pkt, HG_STAGE_parse, 0, 0, 0, 0);
 	t->reason = -r;

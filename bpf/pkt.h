@@ -5,7 +5,7 @@
  *
  * In       Zeroed by the program.
  * Out      parse.h fills what is read from the frame, flow.h and decide.h the rest.
- * Cost     Lives in registers and the stack of one program; never stored.
+ * Cost     Lives in struct scratch, from the first program of a packet to its last.
  */
 #include <hg/event.h>
 #include <hg/flow.h>

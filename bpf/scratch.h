@@ -18,6 +18,8 @@ struct leg {
 
 struct scratch {
 	struct pkt pkt;
+	int result;    /* of what was decided, for the program that acts on it */
+	int is_answer; /* the frame goes back as it has been made */
 	struct ends ends;
 	__u32 tracks; /* HG_FLOW_TRACK_* of the ends that would keep state */
 	struct flow_work work;

@@ -232,7 +232,9 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 	use(e, now);
 	s = pipeline_enter(door, 1);
 	r = pipeline_parse(&f, &s->pkt);
-	r = pipeline_judge(&f, s, r, &is_answer);
+	r = pipeline_arrive(&f, s, r);
+	if (r == PIPELINE_OPEN)
+		r = pipeline_decide(&f, s, &is_answer);
 	if (r == 0 && s->pkt.act)
 		r = pipeline_rewrite(&f, s);
 	r = account(&s->pkt, r, is_answer);
@@ -261,10 +263,15 @@ void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t 
 			   .len = size,
 			   .ifindex = device,
 			   .ctx = &ctx };
-	int is_answer = 0;
+	int is_answer = 0, r;
+	struct scratch *s;
 
 	use(e, now);
 	e->trace = (struct hg_trace){ .device = device, .door = door };
-	pipeline_explain(&f, pipeline_enter(HG_DOOR_IN, 0), &e->trace, &is_answer);
+	s = pipeline_enter(HG_DOOR_IN, 0);
+	r = pipeline_ask(&f, s, &e->trace);
+	if (r == PIPELINE_OPEN)
+		r = pipeline_decide(&f, s, &is_answer);
+	pipeline_explain(s, &e->trace, r);
 	*ret = e->trace;
 }

@@ -87,8 +87,7 @@ static int slot_take(struct attach *a, struct record *ret)
 	}
 	*ret = (struct record){ .slot = slot };
 	r = dataplane_counters(a->dp, slot, &ret->base);
-	if (r == 0)
-		a->is_slot_used[slot] = true;
+	a->is_slot_used[slot] = r == 0;
 	return r;
 }
 
@@ -414,7 +413,7 @@ static int device_renew(struct attach *a, struct attached *d)
 void attach_finish(struct attach *a)
 {
 	_cleanup_free_ struct record_named *list = NULL;
-	size_t n = 0;
+	size_t n = 0, n_failed = 0;
 
 	devices_done(&a->now);
 	a->now = a->next;
@@ -427,6 +426,7 @@ void attach_finish(struct attach *a)
 			log_error("device %s: %s; an earlier program stays", d->device,
 				  d->error);
 		}
+		n_failed += d->state == ATTACH_FAILED;
 	}
 	if (records_list(a->records, &list, &n) < 0)
 		return;
@@ -437,6 +437,8 @@ void attach_finish(struct attach *a)
 			doors_close(a->netlink, a->pin_dir, a->records, list[i].device,
 				    &list[i].record);
 		}
+	if (!n_failed)
+		dataplane_settle(a->dp);
 }
 
 static int attach_replace(void *arg)

@@ -4,7 +4,7 @@
 /* dataplane: the loaded programs and their maps.
  *
  * Shape    Maps of bpf/headgate.bpf.c, mmapped where they can be. Programs: hg_xdp, hg_in,
- *          hg_out, hg_explain, hg_clock.
+ *          hg_out, hg_explain, hg_clock; those that they go on to (bpf/next.h) come with them.
  * Units    'n_flow_sets' is a power of two (of both families); 'n_image_lines' holds two
  *          images. Ticks are jiffies; dataplane_hz() of them a second.
  * Owner    dataplane_free() closes descriptors; pins and links outlive it. One thread.
@@ -44,6 +44,8 @@ enum program {
 /* Loads, or adopts what is pinned in 'pin_dir' with our HG_ABI. */
 int dataplane_open(const struct dataplane_options *options, struct dataplane **ret);
 void dataplane_free(struct dataplane *dp); /* NULL is fine */
+/* No program of another load is attached to anything any more. */
+void dataplane_settle(struct dataplane *dp);
 static inline void dataplane_freep(struct dataplane **dp)
 {
 	dataplane_free(*dp);

@@ -13,6 +13,10 @@
  * hg_image, so that the one control word is right for programs over either, and death
  * between two replacements leaves both whole. The new map takes the old one's pin only
  * when no program looks at the old one any more. tests/e2e kills the agent there.
+ *
+ * A program goes on to others of its own load, never to another's: what one tells the next is
+ * laid out as its build likes it. Those others hang on an array that is pinned before the
+ * first of them is attached, and unpinned when the last of them is not (dataplane_settle()).
  */
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -239,6 +243,12 @@ static void plane_unmap(struct dataplane *dp)
 	mapping_done(&dp->ports);
 }
 
+void dataplane_settle(struct dataplane *dp)
+{
+	if (dp->pin_dir)
+		pin_remove_left(dp);
+}
+
 void dataplane_free(struct dataplane *dp)
 {
 	if (!dp)
@@ -338,7 +348,9 @@ static int grow_replace(struct dataplane *dp, struct object *next)
 	int r = 0;
 
 	dp->object = *next;
-	if (dp->replace)
+	if (dp->pin_dir)
+		r = object_pin_nexts(&dp->object, dp->pin_dir);
+	if (r == 0 && dp->replace)
 		r = dp->replace(dp->replace_arg);
 	if (r < 0)
 		error_set("cannot replace the attached programs by ones with larger "

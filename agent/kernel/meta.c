@@ -154,35 +154,60 @@ void pin_remove(const char *pin_dir, const char *name)
 		unlink(path);
 }
 
-void pin_remove_maps(const char *pin_dir)
+/* Removes those that 'is_one' picks. */
+typedef bool pin_pick_fn(void *arg, const char *name);
+static void pins_pick(const char *pin_dir, pin_pick_fn *is_one, void *arg)
 {
-	DIR *d;
+	DIR *d = opendir(pin_dir);
 
-	pin_remove(pin_dir, "hg_meta");
-	d = opendir(pin_dir);
 	if (!d)
 		return;
 	for (struct dirent *e = readdir(d); e; e = readdir(d))
-		if (strncmp(e->d_name, "hg_", 3) == 0 &&
-		    strcmp(e->d_name, "hg_devices") != 0)
+		if (is_one(arg, e->d_name))
 			pin_remove(pin_dir, e->d_name);
 	closedir(d);
 }
 
+static bool pin_is_map(void *arg, const char *name)
+{
+	(void)arg;
+	return strncmp(name, "hg_", 3) == 0 && strcmp(name, "hg_devices") != 0 &&
+	       strncmp(name, PIN_NEXT, sizeof(PIN_NEXT) - 1) != 0;
+}
+
+static bool pin_is_ours(void *arg, const char *name)
+{
+	(void)arg;
+	return strncmp(name, "hg_", 3) == 0 || strncmp(name, "xdp_", 4) == 0;
+}
+
+void pin_remove_maps(const char *pin_dir)
+{
+	pin_remove(pin_dir, "hg_meta");
+	pins_pick(pin_dir, pin_is_map, NULL);
+}
+
 void pins_remove(const char *pin_dir)
 {
-	DIR *d;
-
 	pin_remove_maps(pin_dir);
-	pin_remove(pin_dir, "hg_devices");
-	d = opendir(pin_dir);
-	if (!d)
-		return;
-	for (struct dirent *e = readdir(d); e; e = readdir(d))
-		if (strncmp(e->d_name, "xdp_", 4) == 0)
-			pin_remove(pin_dir, e->d_name);
-	closedir(d);
+	pins_pick(pin_dir, pin_is_ours, NULL);
 	rmdir(pin_dir);
+}
+
+/* A packet that the older programs have met is on its way to the next one of theirs. */
+static bool pin_is_left(void *arg, const char *name)
+{
+	struct dataplane *dp = arg;
+
+	if (!object_is_left(&dp->object, name))
+		return false;
+	grace_wait(dp);
+	return true;
+}
+
+void pin_remove_left(struct dataplane *dp)
+{
+	pins_pick(dp->pin_dir, pin_is_left, dp);
 }
 
 int meta_read(const char *pin_dir, struct meta *ret)

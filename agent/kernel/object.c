@@ -27,6 +27,8 @@ static const char *const program_names[PROGRAMS] = {
 	[PROGRAM_CLOCK] = "hg_clock",
 };
 
+static const char *const next_names[OBJECT_NEXTS] = { PIN_NEXT "tc", PIN_NEXT "xdp" };
+
 /* ---- what libbpf says ---- */
 
 /* Its first complaint and the end of the verifier's log. */
@@ -86,10 +88,12 @@ static int load_failed(int r)
 
 /* ---- descriptors ---- */
 
-/* Pinned and adopted: all but constants and what a program only uses while it runs. */
+/* Shared with whatever is loaded later: all but constants, programs and what a program only uses
+ * while it runs. */
 static bool map_is_kept(const struct bpf_map *map)
 {
 	return !bpf_map__is_internal(map) &&
+	       bpf_map__type(map) != BPF_MAP_TYPE_PROG_ARRAY &&
 	       strcmp(bpf_map__name(map), "hg_scratch") != 0;
 }
 
@@ -98,6 +102,9 @@ int object_map(const struct object *o, const char *name)
 	for (size_t i = 0; i < o->n_maps; i++)
 		if (strcmp(o->maps[i].name, name) == 0)
 			return o->maps[i].fd;
+	for (size_t i = 0; i < OBJECT_NEXTS; i++)
+		if (o->nexts[i] > 0 && strcmp(next_names[i], name) == 0)
+			return o->nexts[i];
 	return -1;
 }
 
@@ -123,6 +130,9 @@ void object_done(struct object *o)
 	for (size_t i = 0; i < PROGRAMS; i++)
 		if (o->programs[i] > 0)
 			close(o->programs[i]);
+	for (size_t i = 0; i < OBJECT_NEXTS; i++)
+		if (o->nexts[i] > 0)
+			close(o->nexts[i]);
 	*o = (struct object){};
 }
 
@@ -229,6 +239,13 @@ static int skel_take(const struct headgate_bpf *skel, struct object *ret)
 			r = 0;
 		}
 	}
+	for (size_t i = 0; i < OBJECT_NEXTS && r == 0; i++) {
+		r = copy_fd(bpf_object__find_map_fd_by_name(skel->obj, next_names[i]));
+		if (r > 0) {
+			o.nexts[i] = r;
+			r = 0;
+		}
+	}
 	if (r < 0)
 		object_done(&o);
 	else
@@ -292,8 +309,32 @@ static int maps_adopt(const struct meta *meta, const char *pin_dir, struct objec
 	return r;
 }
 
-/* Whether every kept map that 'program' uses is the one in 'o'. */
-static bool program_uses(int program, const struct object *o)
+/* Every load has an array of its own, so the kernel's number for it is in the name. */
+static int next_pin_name(size_t next, uint32_t id, char ret[static 32])
+{
+	return snprintf(ret, 32, "%s_%u", next_names[next], id);
+}
+
+/* 'used' is an array by which a pinned program goes on: takes it from its pin, if it was not
+ * met before. */
+static void next_adopt(const char *pin_dir, const struct bpf_map_info *used,
+		       struct object *o)
+{
+	char name[32];
+	int fd;
+
+	for (size_t i = 0; i < OBJECT_NEXTS; i++) {
+		if (o->nexts[i] || strcmp(used->name, next_names[i]) != 0)
+			continue;
+		next_pin_name(i, used->id, name);
+		fd = pin_get(pin_dir, name);
+		if (fd > 0)
+			o->nexts[i] = fd;
+	}
+}
+
+/* Whether every map that 'program' uses, of those that are pinned, is the one in 'o'. */
+static bool program_uses(const char *pin_dir, int program, struct object *o)
 {
 	uint32_t ids[64], size = sizeof(struct bpf_prog_info);
 	struct bpf_prog_info info = { .nr_map_ids = ARRAY_SIZE(ids),
@@ -309,7 +350,11 @@ static bool program_uses(int program, const struct object *o)
 
 		if (fd < 0 || map_info(fd, &used) < 0)
 			return false;
+		if (used.type == BPF_MAP_TYPE_PROG_ARRAY)
+			next_adopt(pin_dir, &used, o);
 		own = object_map(o, used.name);
+		if (own < 0 && used.type == BPF_MAP_TYPE_PROG_ARRAY)
+			return false;
 		if (own >= 0 && (map_info(own, &ours) < 0 || ours.id != used.id))
 			return false;
 	}
@@ -324,7 +369,7 @@ static bool programs_adopt(const char *pin_dir, struct object *o)
 		if (fd < 0)
 			return false;
 		o->programs[i] = fd;
-		if (!program_uses(fd, o))
+		if (!program_uses(pin_dir, fd, o))
 			return false;
 	}
 	return true;
@@ -353,11 +398,48 @@ int object_adopt(const struct meta *meta, const char *pin_dir, struct object *re
 	return r;
 }
 
+int object_pin_nexts(const struct object *o, const char *pin_dir)
+{
+	struct bpf_map_info info;
+	char name[32] = "";
+	int r = 0;
+
+	for (size_t i = 0; i < OBJECT_NEXTS && r == 0; i++) {
+		r = map_info(o->nexts[i], &info);
+		if (r < 0)
+			break;
+		next_pin_name(i, info.id, name);
+		r = pin_put(pin_dir, name, o->nexts[i]);
+	}
+	if (r < 0)
+		error_set("cannot pin %s in %s: %s", name, pin_dir, strerror(-r));
+	return r;
+}
+
+bool object_is_left(const struct object *o, const char *pin)
+{
+	struct bpf_map_info info;
+	char name[32];
+
+	for (size_t i = 0; i < OBJECT_NEXTS; i++) {
+		if (map_info(o->nexts[i], &info) < 0)
+			return false;
+		next_pin_name(i, info.id, name);
+		if (strcmp(pin, name) == 0)
+			return false;
+	}
+	return strncmp(pin, PIN_NEXT, sizeof(PIN_NEXT) - 1) == 0;
+}
+
+/* Programs come after what they need. */
 int object_pin(const struct object *o, const char *pin_dir)
 {
 	const char *name = "";
-	int r = 0;
+	int r;
 
+	r = object_pin_nexts(o, pin_dir);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < o->n_maps && r == 0; i++) {
 		name = o->maps[i].name;
 		r = pin_put(pin_dir, name, o->maps[i].fd);

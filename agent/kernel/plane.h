@@ -39,6 +39,8 @@ struct dataplane {
 	uint32_t staged_base, staged_lines;
 };
 
+#define PIN_NEXT "hg_next_" /* begins the names of arrays of programs */
+
 void error_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Returns when no packet that began before the call is still under way. */
@@ -53,8 +55,11 @@ int pin_dir_lock(const char *pin_dir); /* fd; held until it is closed; sets the 
 int pin_get(const char *pin_dir, const char *name);         /* fd, or negative errno */
 int pin_put(const char *pin_dir, const char *name, int fd); /* replaces, at once */
 void pin_remove(const char *pin_dir, const char *name);
-void pin_remove_maps(const char *pin_dir); /* hg_*, hg_meta first, without hg_devices */
-void pins_remove(const char *pin_dir);     /* all that is ours, and the directory */
+/* hg_*, hg_meta first; not hg_devices, nor what attached programs need while they run. */
+void pin_remove_maps(const char *pin_dir);
+/* What programs of another load need, now that none is attached. */
+void pin_remove_left(struct dataplane *dp);
+void pins_remove(const char *pin_dir); /* all that is ours, and the directory */
 
 /* load.c: a larger image or hits map, without a gap. 0 keeps a size. */
 int plane_grow(struct dataplane *dp, uint32_t n_image_lines, uint32_t n_rules);

@@ -64,7 +64,7 @@ static __always_inline int bench_write(void *data, void *end, int is_reply)
 	return 0;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int bench_in(struct xdp_md *xdp)
 {
 	if (bench_write((void *)(long)xdp->data, (void *)(long)xdp->data_end, 0))
@@ -72,7 +72,7 @@ int bench_in(struct xdp_md *xdp)
 	return door_xdp(xdp);
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int bench_base(struct xdp_md *xdp)
 {
 	if (bench_write((void *)(long)xdp->data, (void *)(long)xdp->data_end, 0))
@@ -85,7 +85,7 @@ int bench_out(struct __sk_buff *skb)
 {
 	if (bench_write((void *)(long)skb->data, (void *)(long)skb->data_end, 1))
 		return TC_ACT_SHOT;
-	return door_out(skb);
+	return door_out(skb, NEXT_OUT);
 }
 
 /* ---- through a NAT gateway ---- */
@@ -132,7 +132,7 @@ static __always_inline int bench_write_nat(void *data, void *end)
 	return 0;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int bench_nat(struct xdp_md *xdp)
 {
 	if (bench_write_nat((void *)(long)xdp->data, (void *)(long)xdp->data_end))
@@ -140,7 +140,7 @@ int bench_nat(struct xdp_md *xdp)
 	return door_xdp(xdp);
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int bench_nat_base(struct xdp_md *xdp)
 {
 	if (bench_write_nat((void *)(long)xdp->data, (void *)(long)xdp->data_end))
@@ -158,7 +158,7 @@ __u64 bench_refused;  /* no port */
 __u64 bench_no_place; /* a port, but its flow's set was full */
 
 /* A port for another client towards the one destination, as the data plane goes about it. */
-SEC("xdp")
+SEC("xdp.frags")
 int bench_port(struct xdp_md *xdp)
 {
 	struct scratch *s = scratch_get(1);

@@ -73,6 +73,39 @@ for ms in 0 1 2 4 6 8 10 13 16 20 30 60; do
 done
 diag "the old rule set won $first times, the new one $second times"
 
+# ---- other programs take over ----
+# The ones that are attached go on by an array of theirs. A start that does not find all of their pins loads others, as
+# one of another version does.
+arrays() { find "$DIR/bpf" -name 'hg_next_*' -printf '%f\n' | sort; }
+attached() { at host tc filter show dev vclient ingress | grep -o ' id [0-9]*'; }
+open_on() { # opens connections until it is told to stop; fails at the first that does not
+	while [[ ! -e $WORK/stop ]]; do
+		[[ $(talk tcp client 10.0.1.20 80 5) == answer ]] || return 1
+	done
+}
+is "$(arrays | wc -l)" 2 "the programs' next ones hang on two pinned arrays"
+arrays_before=$(arrays) attached_before=$(attached) internal=$(dropped INTERNAL)
+agent_kill
+find "$DIR/bpf" -name hg_in -delete
+rm -f "$WORK/stop"
+open_on &
+opener=$!
+agent_start
+check "the agent comes back healthy with other programs" within 10 is_healthy
+touch "$WORK/stop"
+check "connections opened all the while" wait "$opener"
+attached_now=$(attached)
+check "those are attached" test -n "$attached_now" -a "$attached_now" != "$attached_before"
+is "$(arrays | wc -l)" 2 "two arrays are pinned again"
+check_not "they are others" test "$(arrays)" == "$arrays_before"
+is "$(dropped INTERNAL)" "$internal" "no packet missed its next program"
+check "the old connection lives" held old 3
+agent_kill
+is "$(talk tcp client 10.0.1.20 80 5)" answer "without an agent the new programs open connections"
+check "and nobody but the bpffs holds their arrays" test "$(arrays | wc -l)" == 2
+agent_start
+within 10 is_healthy
+
 # ---- nothing is left ----
 agent_stop
 check "--detach-all succeeds without an agent" at host "$BUILD/headgated" --detach-all --bpf-dir "$BPF" --state-dir "$STATE" --socket "$SOCKET"
