@@ -35,16 +35,18 @@ BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parame
 	  -Iinclude -Ibpf -I/usr/include/$(MULTI)
 
 # ---- what is built from what: a layer is a folder of agent/ ----
-LAYERS := base config compile kernel flow ctl
+LAYERS := base config compile kernel flow health ctl
 src_of  = $(wildcard agent/$(1)/*.c)
 obj_of  = $(patsubst %.c,$(O)/%.o,$(call src_of,$(1)))
 $(foreach l,$(LAYERS),$(eval OBJ_$(l) := $(call obj_of,$(l))))
+PROBE_OBJ := $(patsubst %,$(O)/agent/health/%.o,main probe check)
+OBJ_health := $(filter-out $(PROBE_OBJ),$(OBJ_health))
 lib_of  = $(foreach l,$(1),$(O)/lib$(l).a)
 
 AGENT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard agent/*.c))
 CLI_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard tools/headgate/*.c))
 CLI_LAYERS   := compile config base
-AGENT_LAYERS := ctl kernel flow compile config base
+AGENT_LAYERS := ctl health kernel flow compile config base
 LIBS_config := -lcjson -lm
 LIBS_agent  := -lbpf -lelf -lz -lnl-route-3 -lnl-3 -lmnl -lmicrohttpd -lsystemd $(LIBS_config)
 LIBS_cli    := -lcurl $(LIBS_config)

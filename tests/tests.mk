@@ -13,6 +13,7 @@ $(foreach a,tests oracle cli agent witness,$(O)/lib$(a).a):
 
 PURE_LIBS  := $(O)/libtests.a $(O)/liboracle.a $(call lib_of,compile config base)
 CLI_LIBS   := $(O)/libtests.a $(O)/libcli.a $(call lib_of,compile config base)
+HEALTH_LIBS := $(O)/libtests.a $(call lib_of,health config base)
 AGENT_LIBS := $(O)/libtests.a $(O)/liboracle.a $(O)/libagent.a $(call lib_of,$(AGENT_LAYERS))
 
 # $(call programs,LIST OF .c,ARCHIVES,-l OPTIONS)
@@ -26,18 +27,20 @@ endef
 
 UNIT_AGENT_C := $(wildcard tests/unit/kernel/*.c tests/unit/ctl/*.c tests/unit/flow/*.c tests/unit/agent/*.c)
 UNIT_CLI_C   := $(wildcard tests/unit/cli/*.c)
-UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C),$(wildcard tests/unit/*/*.c))
+UNIT_HEALTH_C := $(wildcard tests/unit/health/*.c)
+UNIT_PURE_C  := $(filter-out $(UNIT_AGENT_C) $(UNIT_CLI_C) $(UNIT_HEALTH_C),$(wildcard tests/unit/*/*.c))
 GOLDEN_C     := $(wildcard tests/golden/*.c)
 PACKET_C     := $(wildcard tests/packet/*.c)
 WITNESS_C    := tests/witness/witness.c
 BENCH_C      := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(eval $(call programs,$(UNIT_PURE_C) $(GOLDEN_C),$(PURE_LIBS),$(LIBS_config)))
 $(eval $(call programs,$(UNIT_CLI_C),$(CLI_LIBS),$(LIBS_cli)))
+$(eval $(call programs,$(UNIT_HEALTH_C),$(HEALTH_LIBS),-lsystemd $(LIBS_config)))
 $(eval $(call programs,$(UNIT_AGENT_C) $(PACKET_C) $(BENCH_C),$(AGENT_LIBS),$(LIBS_agent)))
 $(eval $(call programs,$(WITNESS_C),$(O)/libwitness.a $(AGENT_LIBS),$(LIBS_agent)))
 
 program_of = $(patsubst %.c,$(O)/%,$(1))
-UNIT    := $(call program_of,$(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C))
+UNIT    := $(call program_of,$(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_HEALTH_C) $(UNIT_AGENT_C))
 GOLDEN  := $(call program_of,$(GOLDEN_C))
 PACKET  := $(call program_of,$(PACKET_C))
 WITNESS := $(call program_of,$(WITNESS_C))
@@ -73,7 +76,7 @@ check-vm: $(VM_PACKET) $(O)/tools/dev/budget $(BPF_OBJECTS) ## packet tests on t
 .PHONY: san san-run fuzz abi budget cov bench test
 san: ## unit, golden, the evaluator's witness and some e2e with ASan and UBSan
 	$(Q)$(MAKE) O=$(O)/san SAN=1 san-run
-SAN_C := $(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_AGENT_C) $(GOLDEN_C) $(WITNESS_C)
+SAN_C := $(UNIT_PURE_C) $(UNIT_CLI_C) $(UNIT_HEALTH_C) $(UNIT_AGENT_C) $(GOLDEN_C) $(WITNESS_C)
 # The agent itself lives through changes of rules, bad input and its own death.
 SAN_E2E := $(wildcard tests/e2e/apply.sh tests/e2e/faults.sh tests/e2e/crash.sh)
 SAN_PROGRAMS := $(call program_of,$(SAN_C))

@@ -78,6 +78,11 @@ refuses "the reader does not know the compiler" "may not include compile/" \
 echo '#include <hg/image.h>' | file agent/config/b.c
 refuses "nor the bytes of the image" "may not include <hg/image.h>" \
 	$layers "$work/agent/config/b.c"
+echo '#include "kernel/load.h"' | file agent/health/a.c
+refuses "who judges targets does not touch the maps" "may not include kernel/" \
+	$layers "$work/agent/health/a.c"
+echo '#include <hg/image.h>' | file agent/health/b.c
+refuses "nor knows their bytes" "may not include <hg/image.h>" $layers "$work/agent/health/b.c"
 echo '#include "bpf/parse.h"' | file agent/compile/b.c
 refuses "the packet path enters the agent by one file" "may not include bpf/" \
 	$layers "$work/agent/compile/b.c"
