@@ -342,8 +342,6 @@ struct hg_entrance {
 };
 HG_SIZE(struct hg_entrance, 16);
 
-#define HG_MAX_FORWARDS 5 /* target groups of a listener: room in struct hg_listener */
-
 #define HG_SYN_AUTO   0
 #define HG_SYN_ALWAYS 1
 #define HG_SYN_OFF    2

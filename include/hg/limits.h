@@ -44,6 +44,7 @@
 #define HG_MAX_BALANCERS        3071 /* of both kinds together */
 #define HG_MAX_VIPS             8    /* addresses of a balancer */
 #define HG_MAX_LISTENERS        50   /* a balancer */
+#define HG_MAX_FORWARDS         5 /* target groups of a listener: room in struct hg_listener */
 #define HG_MAX_TARGET_WEIGHT    999
 #define HG_MAX_RATE_LIMITS      255
 #define HG_MAX_IDLE_TIMEOUT     86400 /* seconds */
