@@ -42,7 +42,10 @@ static void vpcs_default(struct reader *r)
 					 NOUN_GROUP,
 					 NOUN_ROUTE_TABLE,
 					 NOUN_INTERNET_GATEWAY,
-					 NOUN_EGRESS_ONLY_GATEWAY };
+					 NOUN_EGRESS_ONLY_GATEWAY,
+					 NOUN_TARGET_GROUP,
+					 NOUN_LOAD_BALANCER,
+					 NOUN_GATEWAY_LOAD_BALANCER };
 
 	for (size_t k = 0; k < ARRAY_SIZE(own); k++)
 		for (size_t i = 0; i < r->slots[own[k]].n; i++)
@@ -293,7 +296,8 @@ static void derived_preset(struct model *m)
 	for (size_t i = 0; i < m->n_nat_gateways; i++)
 		m->nat_gateways[i].vpc = LINK_ABSENT;
 	for (size_t i = 0; i < m->n_elastic_ips; i++)
-		m->elastic_ips[i].nat_gateway = LINK_ABSENT;
+		m->elastic_ips[i].nat_gateway = m->elastic_ips[i].load_balancer =
+			LINK_ABSENT;
 }
 
 /* In the order in which the VPCs of objects become known. */
@@ -330,5 +334,10 @@ void rules_check(struct reader *r)
 	elastic_ips_check(r);
 	nat_gateways_check(r);
 	peerings_check(r);
+	target_groups_check(r);
+	load_balancers_check(r);
+	gateway_load_balancers_check(r);
+	rate_limits_check(r);
+	addresses_check(r);
 	settings_default(r);
 }

@@ -14,16 +14,20 @@ static const struct section {
 } sections[] = {
 	{ "egress_only_gateways", "egress_only_gateway" },
 	{ "elastic_ips", "elastic_ip" },
+	{ "gateway_load_balancers", "gateway_load_balancer" },
 	{ "interfaces", "interface" },
 	{ "internet_gateways", "internet_gateway" },
+	{ "load_balancers", "load_balancer" },
 	{ "nat_gateways", "nat_gateway" },
 	{ "network_acls", "network_acl" },
 	{ "peerings", "peering" },
 	{ "prefix_lists", "prefix_list" },
+	{ "rate_limits", "rate_limit" },
 	{ "route_tables", "route_table" },
 	{ "security_groups", "security_group" },
 	{ "settings", NULL }, /* one object, not a set of them */
 	{ "subnets", "subnet" },
+	{ "target_groups", "target_group" },
 	{ "vpcs", "vpc" },
 };
 

@@ -11,7 +11,8 @@ const struct field elastic_ip_fields[] = {
 	  .flags = FIELD_REQUIRED, .help = "IPv4, outside every VPC. Each stands once." },
 	{ "interface", &kind_reference, offsetof(struct elastic_ip, interface),
 	  .noun = NOUN_INTERFACE,
-	  .help = "Whose address it stands for. One that a NAT gateway lists has none." },
+	  .help = "Whose address it stands for. One that a NAT gateway lists, or a node "
+		  "names, has none." },
 	{ "private_address", &kind_address, offsetof(struct elastic_ip, private_address),
 	  .help = "An IPv4 address of `interface`. Without it: the first." },
 	{},
@@ -40,7 +41,26 @@ static void user_set(struct reader *r, int nat, struct elastic_ip *e, size_t ind
 			 e->name, m->nat_gateways[e->nat_gateway].name);
 }
 
-/* Who has it: an interface, or the one NAT gateway that lists it. */
+/* The 'k'th node of load balancer 'lb' names it. */
+static void node_set(struct reader *r, int lb, struct elastic_ip *e, size_t k)
+{
+	const struct model *m = r->model;
+	struct at at = r->slots[NOUN_LOAD_BALANCER].items[lb].at;
+
+	at = at_get(at_nth(at_get(at, "nodes"), k), "elastic_ip");
+	if (e->interface != LINK_ABSENT)
+		complain(r, at, "\"%s\" is an interface's already", e->name);
+	else if (e->nat_gateway >= 0)
+		complain(r, at, "\"%s\" is NAT gateway \"%s\"'s already", e->name,
+			 m->nat_gateways[e->nat_gateway].name);
+	else if (e->load_balancer >= 0)
+		complain(r, at, "\"%s\" is load balancer \"%s\"'s already", e->name,
+			 m->load_balancers[e->load_balancer].name);
+	else
+		e->load_balancer = lb;
+}
+
+/* Who has it: an interface, the one NAT gateway that lists it, or one node of a balancer. */
 static void users_find(struct reader *r)
 {
 	struct model *m = r->model;
@@ -53,6 +73,13 @@ static void users_find(struct reader *r)
 				user_set(r, (int)i, &m->elastic_ips[n->elastic_ips[k]],
 					 k);
 	}
+	for (size_t i = 0; i < m->n_load_balancers; i++)
+		for (size_t k = 0; k < m->load_balancers[i].n_vips; k++) {
+			int e = m->load_balancers[i].vips[k].elastic_ip;
+
+			if (e >= 0)
+				node_set(r, (int)i, &m->elastic_ips[e], k);
+		}
 }
 
 static bool interface_has(const struct interface *x, const struct addr *a)
@@ -185,7 +212,7 @@ static void inside_check(struct reader *r, const struct vpc *vpc, const struct c
 	}
 }
 
-static void addresses_check(struct reader *r)
+static void publics_check(struct reader *r)
 {
 	const struct model *m = r->model;
 	size_t n = m->n_elastic_ips;
@@ -225,5 +252,5 @@ void elastic_ips_check(struct reader *r)
 			complain(r, given,
 				 "\"private_address\" wants an \"interface\" beside it");
 	}
-	addresses_check(r);
+	publics_check(r);
 }

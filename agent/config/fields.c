@@ -288,6 +288,22 @@ static void choice_preset(const struct field *f, void *object)
 		choice_put(f, object, (int)f->preset);
 }
 
+static void number_or_read(struct reader *r, const struct field *f, struct at at,
+			   void *object)
+{
+	if (json_is_number(at.json))
+		number_read(r, f, at, object);
+	else if (json_is_string(at.json) &&
+		 strcmp(json_string(at.json), f->choices->name) == 0)
+		number_put(f, object, f->choices->value);
+	else {
+		char buf[VALUE_TEXT];
+
+		complain(r, at, "expected a number or \"%s\", found %s", f->choices->name,
+			 value_print(at.json, buf));
+	}
+}
+
 static void device_read(struct reader *r, const struct field *f, struct at at,
 			void *object)
 {
@@ -430,6 +446,8 @@ const struct kind kind_bool = { "`true` or `false`", bool_read, schema_bool,
 				bool_preset };
 const struct kind kind_number = { "number", number_read, schema_number, number_preset };
 const struct kind kind_choice = { "one of", choice_read, schema_choice, choice_preset };
+const struct kind kind_number_or = { "number or", number_or_read, schema_number_or,
+				     number_preset };
 const struct kind kind_object = { "object", object_read, schema_object, object_preset };
 const struct kind kind_objects = { "list of objects", objects_read, schema_objects,
 				   NULL };

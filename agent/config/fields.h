@@ -27,6 +27,9 @@ struct kind {
 	void (*preset)(const struct field *f, void *object); /* NULL: zero */
 };
 
+/* What a choice is preset to where the checks must know that it could not be read. */
+#define CHOICE_BROKEN -1
+
 #define FIELD_REQUIRED 1
 #define FIELD_PRESET   2 /* 'preset' is what an absent one means */
 #define FIELD_LATER    4 /* of the contract, and not built */
@@ -73,11 +76,15 @@ extern const struct noun_table nouns[NOUNS];
 /* Each noun's, in its file. */
 extern const struct field vpc_fields[], prefix_fields[], subnet_fields[], nacl_fields[],
 	group_fields[], interface_fields[], route_table_fields[], gateway_fields[],
-	elastic_ip_fields[], nat_gateway_fields[], peering_fields[], settings_fields[];
+	elastic_ip_fields[], nat_gateway_fields[], peering_fields[],
+	target_group_fields[], health_check_fields[], load_balancer_fields[],
+	gateway_load_balancer_fields[], rate_limit_fields[], settings_fields[];
 extern const struct field common_fields[]; /* description, tags */
 /* Top-level keys that are no noun: the version, and what is not available yet. */
 extern const struct field document_fields[];
 void prefix_after(struct reader *r, struct at at, void *object);
+void target_group_after(struct reader *r, struct at at, void *object);
+void load_balancer_after(struct reader *r, struct at at, void *object);
 
 /* Reads the members of 'at' into 'object'. False when it is no object. */
 bool fields_read(struct reader *r, const struct field *fields, struct at at,
@@ -90,6 +97,7 @@ extern const struct kind kind_text; /* const char *; at most 'max' characters */
 extern const struct kind kind_bool;
 extern const struct kind kind_number; /* uint16_t, uint32_t or size_t by 'size' */
 extern const struct kind kind_choice;
+extern const struct kind kind_number_or;         /* or the one of 'choices' */
 extern const struct kind kind_object;            /* 'fields', in place */
 extern const struct kind kind_objects;           /* a list of structs of 'size' */
 extern const struct kind kind_reference;         /* int */
@@ -111,6 +119,9 @@ extern const struct kind
 	kind_icmp; /* int icmp_type at 'offset', icmp_code at 'n_offset' */
 extern const struct kind kind_peer;  /* struct peer: a CIDR or prefix list */
 extern const struct kind kind_peers; /* struct peer *, n: groups, too */
+
+/* Sorts and joins what touches; how many are left, 0 for all of 0 to 65535. */
+size_t ranges_merge(struct port_range *ranges, size_t n);
 
 #define PROTOCOL_BROKEN -2
 #define PROTOCOL_ICMP   1

@@ -144,7 +144,7 @@ const char *addr_role(const struct cidr *c, const struct addr *a)
 	return addr_compare(&nth, a) == 0 ? "its broadcast" : NULL;
 }
 
-static void addresses_check(struct reader *r, const struct interface *i, int index)
+static void own_addresses_check(struct reader *r, const struct interface *i, int index)
 {
 	const struct subnet *s = i->subnet >= 0 ? &r->model->subnets[i->subnet] : NULL;
 	char addr[ADDR_TEXT], cidr[CIDR_TEXT];
@@ -206,7 +206,7 @@ static void interface_check(struct reader *r, const struct interface *i, int ind
 		complain(r, at,
 			 "\"addresses\" is missing: only with \"attach\": \"local\" may "
 			 "it be");
-	addresses_check(r, i, index);
+	own_addresses_check(r, i, index);
 	groups_check_once(r, i->groups, i->n_groups, at);
 }
 

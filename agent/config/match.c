@@ -157,8 +157,7 @@ static int compare_ranges(const void *pa, const void *pb)
 	return (int)a->first - (int)b->first;
 }
 
-/* Sorts and joins what touches. All ports are none. */
-static size_t ranges_merge(struct port_range *ranges, size_t n)
+size_t ranges_merge(struct port_range *ranges, size_t n)
 {
 	size_t k = 0;
 

@@ -145,65 +145,6 @@ static void private_check(struct reader *r, const struct nat_gateway *n)
 			 addr_role(c, a));
 }
 
-/* A private address in use: by an interface ('nat' is NULL), or by a NAT gateway. */
-struct use {
-	const struct addr *addr;
-	int vpc;
-	const struct nat_gateway *nat;
-	const char *name;
-};
-
-static int compare_same(const struct use *a, const struct use *b)
-{
-	int r = (a->vpc > b->vpc) - (a->vpc < b->vpc);
-
-	return r != 0 ? r : addr_compare(a->addr, b->addr);
-}
-
-static int compare_uses(const void *pa, const void *pb)
-{
-	const struct use *a = pa, *b = pb;
-	int r = compare_same(a, b);
-
-	/* NULL, that is an interface, comes first. */
-	return r != 0 ? r
-		      : ((uintptr_t)a->nat > (uintptr_t)b->nat) -
-				((uintptr_t)a->nat < (uintptr_t)b->nat);
-}
-
-static void uses_check(struct reader *r)
-{
-	const struct model *m = r->model;
-	_cleanup_free_ struct use *uses = NULL;
-	char buf[ADDR_TEXT];
-	size_t n = m->n_nat_gateways;
-
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		n += m->interfaces[i].n_addresses;
-	uses = reader_room(r, n, sizeof(*uses));
-	if (!uses)
-		return;
-	n = 0;
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		for (size_t k = 0; k < m->interfaces[i].n_addresses; k++)
-			uses[n++] = (struct use){ &m->interfaces[i].addresses[k],
-						  m->interfaces[i].vpc, NULL,
-						  m->interfaces[i].name };
-	for (size_t i = 0; i < m->n_nat_gateways; i++)
-		uses[n++] = (struct use){ &m->nat_gateways[i].private_address,
-					  m->nat_gateways[i].vpc, &m->nat_gateways[i],
-					  m->nat_gateways[i].name };
-	qsort(uses, n, sizeof(*uses), compare_uses);
-	for (size_t i = 1; i < n && !reader_is_full(r); i++)
-		if (uses[i].nat && uses[i].vpc >= 0 && uses[i].addr->family != 0 &&
-		    compare_same(&uses[i], &uses[i - 1]) == 0)
-			complain(r, at_get(nat_at(r, uses[i].nat), "private_address"),
-				 "%s is an address of %s \"%s\" already",
-				 addr_print(uses[i].addr, buf),
-				 uses[i - 1].nat ? "NAT gateway" : "interface",
-				 uses[i - 1].name);
-}
-
 /* A list has 64 at most, so each is compared with each. */
 static void forwards_check(struct reader *r, const struct nat_gateway *n)
 {
@@ -309,5 +250,4 @@ void nat_gateways_check(struct reader *r)
 		public_check(r, n);
 		loop_warn(r, n);
 	}
-	uses_check(r);
 }

@@ -60,7 +60,8 @@ const struct noun_table nouns[NOUNS] = {
 			      elastic_ip_fields, sizeof(struct elastic_ip), 0,
 			      ARRAY(elastic_ips), HG_MAX_ELASTIC_IPS, NULL,
 			      "Public addresses: each stands for a private address of an "
-			      "interface, or is a NAT gateway's." },
+			      "interface or a load balancer's node, or is a NAT "
+			      "gateway's." },
 	[NOUN_NAT_GATEWAY] = { "nat_gateways", "nat_gateway", "NAT gateway",
 			       nat_gateway_fields, sizeof(struct nat_gateway),
 			       VPC_OF(nat_gateway), ARRAY(nat_gateways),
@@ -69,6 +70,34 @@ const struct noun_table nouns[NOUNS] = {
 	[NOUN_PEERING] = { "peerings", "peering", "peering", peering_fields,
 			   sizeof(struct peering), 0, ARRAY(peerings), HG_MAX_PEERINGS,
 			   NULL, "Two VPCs that may route to each other." },
+	[NOUN_TARGET_GROUP] = { "target_groups", "target_group", "target group",
+				target_group_fields, sizeof(struct target_group),
+				VPC_OF(target_group), ARRAY(target_groups),
+				HG_MAX_TARGET_GROUPS, target_group_after,
+				"Who answers for a load balancer, and how their health "
+				"is checked." },
+	[NOUN_LOAD_BALANCER] = { "load_balancers", "load_balancer", "load balancer",
+				 load_balancer_fields, sizeof(struct load_balancer),
+				 VPC_OF(load_balancer), ARRAY(load_balancers),
+				 HG_MAX_BALANCERS, load_balancer_after,
+				 "Virtual addresses whose connections are spread over "
+				 "targets." },
+	[NOUN_GATEWAY_LOAD_BALANCER] = { "gateway_load_balancers",
+					 "gateway_load_balancer", "gateway load balancer",
+					 gateway_load_balancer_fields,
+					 sizeof(struct gateway_load_balancer),
+					 VPC_OF(gateway_load_balancer),
+					 ARRAY(gateway_load_balancers), HG_MAX_BALANCERS,
+					 NULL,
+					 "What routes may lead to: packets pass through "
+					 "an "
+					 "appliance of a group, in GENEVE, and go on as "
+					 "they were." },
+	[NOUN_RATE_LIMIT] = { "rate_limits", "rate_limit", "rate limit",
+			      rate_limit_fields, sizeof(struct rate_limit), 0,
+			      ARRAY(rate_limits), HG_MAX_RATE_LIMITS, NULL,
+			      "How much a source may send. They apply in the order of "
+			      "their names." },
 };
 
 static void version_read(struct reader *r, const struct field *f, struct at at,
@@ -90,10 +119,6 @@ static const struct kind kind_version = { "`1`", version_read, schema_version, N
 const struct field document_fields[] = {
 	{ "headgate", &kind_version, .flags = FIELD_REQUIRED,
 	  .help = "The version of this format." },
-	LATER("target_groups"),
-	LATER("load_balancers"),
-	LATER("gateway_load_balancers"),
-	LATER("rate_limits"),
 	LATER("flow_logs"),
 	{},
 };

@@ -38,6 +38,15 @@ _Static_assert(offsetof(struct nat_gateway, where) == offsetof(struct head, wher
 	       "a NAT gateway has no head");
 _Static_assert(offsetof(struct peering, where) == offsetof(struct head, where),
 	       "a peering has no head");
+_Static_assert(offsetof(struct target_group, where) == offsetof(struct head, where),
+	       "a target group has no head");
+_Static_assert(offsetof(struct load_balancer, where) == offsetof(struct head, where),
+	       "a load balancer has no head");
+_Static_assert(offsetof(struct gateway_load_balancer, where) ==
+		       offsetof(struct head, where),
+	       "a gateway load balancer has no head");
+_Static_assert(offsetof(struct rate_limit, where) == offsetof(struct head, where),
+	       "a rate limit has no head");
 
 #define FILES_MAX 1024 /* of a directory */
 

@@ -22,6 +22,7 @@ static const struct {
 	{ NOUN_EGRESS_ONLY_GATEWAY, ROUTE_EGRESS_ONLY_GATEWAY },
 	{ NOUN_PEERING, ROUTE_PEERING },
 	{ NOUN_INTERFACE, ROUTE_INTERFACE },
+	{ NOUN_GATEWAY_LOAD_BALANCER, ROUTE_GATEWAY_LOAD_BALANCER },
 };
 
 /* ---- the fields ---- */
@@ -66,7 +67,7 @@ static void complain_via(struct reader *r, struct at at, const char *s)
 	complain(r, at,
 		 "%s is no target: local, blackhole, or internet_gateway/NAME, "
 		 "nat_gateway/NAME, egress_only_gateway/NAME, peering/NAME, "
-		 "interface/NAME",
+		 "interface/NAME, gateway_load_balancer/NAME",
 		 buf);
 }
 
@@ -95,10 +96,7 @@ static void via_read(struct reader *r, const struct field *f, struct at at, void
 		link_add(r, targets[i].noun, s, &route->target, at);
 		return;
 	}
-	if (strncmp(s, "gateway_load_balancer/", 22) == 0)
-		complain(r, at, "\"gateway_load_balancer\" is not available yet");
-	else
-		complain_via(r, at, s);
+	complain_via(r, at, s);
 }
 
 /* A route whose target could not be read is not judged. */
@@ -113,7 +111,8 @@ static const struct kind kind_destination = { "CIDR or `prefix_list/NAME`",
 					      destination_preset };
 static const struct kind kind_via = {
 	"`local`, `blackhole`, or `internet_gateway/NAME`, `nat_gateway/NAME`, "
-	"`egress_only_gateway/NAME`, `peering/NAME`, `interface/NAME`",
+	"`egress_only_gateway/NAME`, `peering/NAME`, `interface/NAME`, "
+	"`gateway_load_balancer/NAME`",
 	via_read, schema_via, via_preset
 };
 
@@ -123,7 +122,8 @@ static const struct field route_fields[] = {
 		  "one in a prefix list." },
 	{ "via", &kind_via, .flags = FIELD_REQUIRED,
 	  .help = "Where it goes; `blackhole` drops it. A CIDR of the VPC may go to a "
-		  "NAT gateway or interface instead of `local`, and so may the whole "
+		  "NAT gateway, interface or gateway load balancer instead of `local`, "
+		  "and so may the whole "
 		  "CIDR "
 		  "of a subnet; nothing else inside the VPC may be routed." },
 	{},
@@ -210,7 +210,8 @@ static int compare_pieces(const void *pa, const void *pb)
 
 static bool is_middle(const struct route *route)
 {
-	return route->kind == ROUTE_NAT_GATEWAY || route->kind == ROUTE_INTERFACE;
+	return route->kind == ROUTE_NAT_GATEWAY || route->kind == ROUTE_INTERFACE ||
+	       route->kind == ROUTE_GATEWAY_LOAD_BALANCER;
 }
 
 /* What is more specific than local: AWS's exception is a whole subnet. */
@@ -229,8 +230,8 @@ static bool subnet_check(const struct trip *t, const struct cidr *c,
 			 cidr_print(c, a), cidr_print(own, b));
 	else
 		complain(t->r, at_get(t->at, "via"),
-			 "%s is that of subnet \"%s\": only a NAT gateway or an "
-			 "interface may stand before it",
+			 "%s is that of subnet \"%s\": only a NAT gateway, an interface "
+			 "or a gateway load balancer may stand before it",
 			 cidr_print(c, a),
 			 t->r->slots[NOUN_SUBNET].items[piece->subnet].name);
 	return false;
@@ -249,8 +250,8 @@ static bool inside_check(const struct trip *t, const struct cidr *c,
 	    t->route->prefix_list != LINK_ABSENT)
 		return true;
 	complain(t->r, at_get(t->at, "via"),
-		 "%s is a CIDR of the VPC: only local, a NAT gateway or an interface may "
-		 "stand for it",
+		 "%s is a CIDR of the VPC: only local, a NAT gateway, an interface or a "
+		 "gateway load balancer may stand for it",
 		 cidr_print(c, buf));
 	return false;
 }

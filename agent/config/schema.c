@@ -18,6 +18,8 @@
 	"([0-9]|[1-9][0-9]{1,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][" \
 	"0-9]|6553[0-5])"
 
+#define STATUS "[2-5][0-9]{2}" /* of HTTP */
+
 /* IPv6 is bounded, not parsed: its text has too many forms for a pattern. */
 #define IPV4    "(" UP_TO_255 "\\.){3}" UP_TO_255
 #define IPV6    "[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
@@ -107,6 +109,14 @@ void schema_number(const struct field *f, struct json *schema)
 	whole_set(schema, (double)f->min, (double)f->max);
 	if (f->flags & FIELD_PRESET)
 		json_set_number(schema, "default", (double)f->preset);
+}
+
+void schema_number_or(const struct field *f, struct json *schema)
+{
+	struct json *any = json_set(schema, "anyOf", json_new_array());
+
+	whole_set(choice_add(any), (double)f->min, (double)f->max);
+	json_set_string(choice_add(any), "const", f->choices->name);
 }
 
 void schema_choice(const struct field *f, struct json *schema)
@@ -203,7 +213,8 @@ void schema_via(const struct field *f, struct json *schema)
 {
 	(void)f;
 	pattern_set(schema, "^(local|blackhole|(internet_gateway|nat_gateway|"
-			    "egress_only_gateway|peering|interface)/" NAME ")$");
+			    "egress_only_gateway|peering|interface|"
+			    "gateway_load_balancer)/" NAME ")$");
 }
 
 /* Two VPCs. */
@@ -225,6 +236,24 @@ void schema_forward(const struct field *f, struct json *schema)
 {
 	(void)f;
 	pattern_set(schema, "^" IPV4 "(:(?!0$)" UP_TO_65535 ")?$");
+}
+
+void schema_matcher(const struct field *f, struct json *schema)
+{
+	(void)f;
+	pattern_set(schema, "^" STATUS "(-" STATUS ")?(," STATUS "(-" STATUS ")?)*$");
+}
+
+void schema_resource(const struct field *f, struct json *schema)
+{
+	(void)f;
+	pattern_set(schema, "^(load_balancer|subnet)/" NAME "$");
+}
+
+void schema_never(const struct field *f, struct json *schema)
+{
+	(void)f;
+	json_set_bool(schema, "const", false);
 }
 
 void schema_peers(const struct field *f, struct json *schema)

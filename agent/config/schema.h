@@ -18,7 +18,8 @@ schema_fn schema_text, schema_tags, schema_bool, schema_number, schema_choice,
 	schema_addresses, schema_device, schema_protocol, schema_ports, schema_icmp,
 	schema_peer, schema_peers, schema_entries, schema_range, schema_file, schema_cidr,
 	schema_address, schema_destination, schema_via, schema_pair, schema_next_hop,
-	schema_forward, schema_version;
+	schema_forward, schema_version, schema_number_or, schema_matcher, schema_resource,
+	schema_never;
 
 /* The object that a table describes. */
 void schema_fields(const struct field *fields, struct json *schema);

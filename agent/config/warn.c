@@ -258,7 +258,8 @@ static void group_warn(const struct model *m, const struct group *g, int d,
 
 struct used {
 	bool *lists, *groups, *nacls, *subnets, *tables;
-	bool *targets[ROUTE_INTERFACE]; /* of routes, by kind; the last is no matter */
+	bool *target_groups;
+	bool *targets[ROUTE_GATEWAY_LOAD_BALANCER + 1]; /* of routes, by kind */
 };
 
 static void used_done(struct used *u)
@@ -268,6 +269,7 @@ static void used_done(struct used *u)
 	free(u->nacls);
 	free(u->subnets);
 	free(u->tables);
+	free(u->target_groups);
 	for (size_t i = 0; i < ARRAY_SIZE(u->targets); i++)
 		free(u->targets[i]);
 }
@@ -329,7 +331,7 @@ static void routes_use(struct used *u, const struct model *m)
 
 			if (route->prefix_list >= 0)
 				u->lists[route->prefix_list] = true;
-			if (route->target >= 0 && route->kind < ROUTE_INTERFACE)
+			if (route->target >= 0)
 				u->targets[route->kind][route->target] = true;
 		}
 	}
@@ -368,6 +370,53 @@ static void objects_use(struct used *u, const struct model *m)
 	}
 }
 
+static void balancers_use(struct used *u, const struct model *m)
+{
+	for (size_t i = 0; i < m->n_load_balancers; i++) {
+		const struct load_balancer *lb = &m->load_balancers[i];
+
+		for (size_t k = 0; k < lb->n_vips; k++)
+			if (lb->vips[k].subnet >= 0)
+				u->subnets[lb->vips[k].subnet] = true;
+		for (size_t k = 0; k < lb->n_groups; k++)
+			u->groups[lb->groups[k]] = true;
+		for (size_t k = 0; k < lb->n_listeners; k++)
+			for (size_t n = 0; n < lb->listeners[k].n_forwards; n++)
+				u->target_groups
+					[lb->listeners[k].forwards[n].target_group] =
+					true;
+	}
+	for (size_t i = 0; i < m->n_gateway_load_balancers; i++) {
+		const struct gateway_load_balancer *g = &m->gateway_load_balancers[i];
+
+		u->target_groups[g->target_group] = true;
+		if (g->subnet >= 0)
+			u->subnets[g->subnet] = true;
+	}
+	for (size_t i = 0; i < m->n_rate_limits; i++)
+		if (m->rate_limits[i].subnet >= 0)
+			u->subnets[m->rate_limits[i].subnet] = true;
+}
+
+static void balancing_warn(const struct model *m, const struct used *u, struct diag *diag)
+{
+	for (size_t i = 0; i < m->n_target_groups; i++) {
+		const struct target_group *g = &m->target_groups[i];
+
+		if (!u->target_groups[i])
+			warn_where(diag, &g->where,
+				   "target group \"%s\" is in no load balancer", g->name);
+		if (g->n_targets == 0)
+			warn_where(diag, &g->where, "target group \"%s\" has no target",
+				   g->name);
+	}
+	for (size_t i = 0; i < m->n_load_balancers; i++)
+		if (m->load_balancers[i].n_listeners == 0)
+			warn_where(diag, &m->load_balancers[i].where,
+				   "load balancer \"%s\" has no listener",
+				   m->load_balancers[i].name);
+}
+
 /* Objects of a noun that no route leads to. */
 static void targets_warn(const struct model *m, enum noun noun, const bool *is_used,
 			 struct diag *diag)
@@ -397,12 +446,17 @@ static void routing_warn(const struct model *m, const struct used *u, struct dia
 	targets_warn(m, NOUN_EGRESS_ONLY_GATEWAY, u->targets[ROUTE_EGRESS_ONLY_GATEWAY],
 		     diag);
 	targets_warn(m, NOUN_PEERING, u->targets[ROUTE_PEERING], diag);
+	targets_warn(m, NOUN_GATEWAY_LOAD_BALANCER,
+		     u->targets[ROUTE_GATEWAY_LOAD_BALANCER], diag);
 	for (size_t i = 0; i < m->n_elastic_ips; i++)
-		if (m->elastic_ips[i].interface < 0 && m->elastic_ips[i].nat_gateway < 0)
-			warn_where(diag, &m->elastic_ips[i].where,
-				   "elastic IP \"%s\" is that of no interface and no NAT "
-				   "gateway",
-				   m->elastic_ips[i].name);
+		if (m->elastic_ips[i].interface < 0 &&
+		    m->elastic_ips[i].nat_gateway < 0 &&
+		    m->elastic_ips[i].load_balancer < 0)
+			warn_where(
+				diag, &m->elastic_ips[i].where,
+				"elastic IP \"%s\" is that of no interface, NAT gateway "
+				"or load balancer",
+				m->elastic_ips[i].name);
 }
 
 static bool used_init(struct used *u, const struct model *m)
@@ -412,6 +466,8 @@ static bool used_init(struct used *u, const struct model *m)
 		[ROUTE_NAT_GATEWAY] = m->n_nat_gateways,
 		[ROUTE_EGRESS_ONLY_GATEWAY] = m->n_egress_only_gateways,
 		[ROUTE_PEERING] = m->n_peerings,
+		[ROUTE_INTERFACE] = m->n_interfaces,
+		[ROUTE_GATEWAY_LOAD_BALANCER] = m->n_gateway_load_balancers,
 	};
 	bool is_enough;
 
@@ -421,8 +477,10 @@ static bool used_init(struct used *u, const struct model *m)
 		.nacls = calloc(m->n_nacls + 1, sizeof(bool)),
 		.subnets = calloc(m->n_subnets + 1, sizeof(bool)),
 		.tables = calloc(m->n_route_tables + 1, sizeof(bool)),
+		.target_groups = calloc(m->n_target_groups + 1, sizeof(bool)),
 	};
-	is_enough = u->lists && u->groups && u->nacls && u->subnets && u->tables;
+	is_enough = u->lists && u->groups && u->nacls && u->subnets && u->tables &&
+		    u->target_groups;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		u->targets[i] = calloc(sizes[i] + 1, sizeof(bool));
 		is_enough &= u->targets[i] != NULL;
@@ -439,7 +497,9 @@ static void unused_warn(const struct model *m, struct diag *diag)
 	rules_use(&u, m);
 	objects_use(&u, m);
 	routes_use(&u, m);
+	balancers_use(&u, m);
 	routing_warn(m, &u, diag);
+	balancing_warn(m, &u, diag);
 	for (size_t i = 0; i < m->n_prefix_lists; i++)
 		if (!u.lists[i])
 			warn_where(diag, &m->prefix_lists[i].where,

@@ -115,7 +115,7 @@ bad '.security_groups.client.ingress[0].peers = ["security_group/nobody"]' && re
 bad '.subnets.b.cidrs = ["10.0.1.128/25"]' && refused "overlapping subnets"
 bad '.interfaces.client.devise = "x"' && refused "an unknown key"
 bad '.interfaces = []' && refused "a wrong type"
-bad '.load_balancers = {}' && refused "an object that this version does not have"
+bad '.flow_logs = {}' && refused "an object that this version does not have"
 is "$(hg --json stats | jq .version)" "$version" "after all that the version is the same"
 check "and so is the rule set" diff <(hg show rules) "$WORK/before"
 check "and the connection lives" held tracked4 5

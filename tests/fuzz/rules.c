@@ -116,6 +116,7 @@ static void route_holds(const struct model *m, const struct route *r)
 		[ROUTE_EGRESS_ONLY_GATEWAY] = m->n_egress_only_gateways,
 		[ROUTE_PEERING] = m->n_peerings,
 		[ROUTE_INTERFACE] = m->n_interfaces,
+		[ROUTE_GATEWAY_LOAD_BALANCER] = m->n_gateway_load_balancers,
 	};
 
 	if (r->prefix_list == -1)
@@ -163,7 +164,9 @@ static void nats_hold(const struct model *m)
 
 		assert(e->address.family == 4);
 		assert((e->interface >= 0) == (e->private_address.family == 4));
-		assert(e->interface < 0 || e->nat_gateway < 0);
+		assert((e->interface >= 0) + (e->nat_gateway >= 0) +
+			       (e->load_balancer >= 0) <=
+		       1);
 	}
 }
 
@@ -190,6 +193,88 @@ static void routes_hold(const struct model *m)
 	gateways_hold(m, m->internet_gateways, m->n_internet_gateways);
 	gateways_hold(m, m->egress_only_gateways, m->n_egress_only_gateways);
 	nats_hold(m);
+}
+
+static void target_groups_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_target_groups; i++) {
+		const struct target_group *g = &m->target_groups[i];
+		const struct health_check *h = &g->health_check;
+
+		index_holds(g->vpc, m->n_vpcs);
+		assert(g->port && g->protocol <= TARGET_GENEVE && g->minimum_count > 0);
+		assert(g->protocol != TARGET_GENEVE || g->port == 6081);
+		assert(!g->unhealthy_termination || g->unhealthy_draining == 0);
+		assert(h->path && h->path[0] == '/' && h->n_matcher > 0);
+		assert(h->timeout > 0 && h->timeout <= h->interval);
+		ports_hold(h->matcher, h->n_matcher);
+		for (size_t k = 0; k < g->n_targets; k++) {
+			const struct target *t = &g->targets[k];
+
+			assert(t->address.family && t->port);
+			assert(g->protocol != TARGET_GENEVE || t->address.family == 4);
+			if (t->interface != -1) {
+				index_holds(t->interface, m->n_interfaces);
+				assert(m->interfaces[t->interface].vpc == g->vpc);
+			}
+		}
+	}
+}
+
+static void listener_holds(const struct model *m, const struct listener *l)
+{
+	assert(l->protocol <= TARGET_TCP_UDP && l->port && l->n_forwards > 0);
+	assert(l->idle_timeout >= 60);
+	for (size_t k = 0; k < l->n_forwards; k++) {
+		int index = l->forwards[k].target_group;
+
+		index_holds(index, m->n_target_groups);
+		assert(m->target_groups[index].protocol == l->protocol ||
+		       m->target_groups[index].protocol == TARGET_TCP_UDP);
+	}
+}
+
+static void balancers_hold(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_load_balancers; i++) {
+		const struct load_balancer *lb = &m->load_balancers[i];
+
+		index_holds(lb->vpc, m->n_vpcs);
+		assert(lb->n_vips > 0);
+		for (size_t k = 0; k < lb->n_vips; k++) {
+			const struct vip *v = &lb->vips[k];
+
+			assert(v->address.family == 4 || v->address.family == 6);
+			if (v->subnet != -1)
+				index_holds(v->subnet, m->n_subnets);
+			if (v->elastic_ip != -1)
+				assert(m->elastic_ips[v->elastic_ip].load_balancer ==
+				       (int)i);
+		}
+		for (size_t k = 0; k < lb->n_groups; k++)
+			index_holds(lb->groups[k], m->n_groups);
+		for (size_t k = 0; k < lb->n_listeners; k++)
+			listener_holds(m, &lb->listeners[k]);
+	}
+	for (size_t i = 0; i < m->n_gateway_load_balancers; i++) {
+		const struct gateway_load_balancer *g = &m->gateway_load_balancers[i];
+
+		index_holds(g->target_group, m->n_target_groups);
+		assert(m->target_groups[g->target_group].protocol == TARGET_GENEVE);
+		assert(m->target_groups[g->target_group].vpc == g->vpc);
+		if (g->subnet != -1)
+			index_holds(g->subnet, m->n_subnets);
+	}
+	for (size_t i = 0; i < m->n_rate_limits; i++) {
+		const struct rate_limit *l = &m->rate_limits[i];
+
+		assert((l->load_balancer == -1) != (l->subnet == -1));
+		if (l->subnet == -1)
+			index_holds(l->load_balancer, m->n_load_balancers);
+		else
+			index_holds(l->subnet, m->n_subnets);
+		assert(l->limit > 0 && l->window > 0 && (!l->port || l->subnet == -1));
+	}
 }
 
 static void model_holds(const struct model *m)
@@ -219,6 +304,8 @@ static void model_holds(const struct model *m)
 	groups_hold(m);
 	interfaces_hold(m);
 	routes_hold(m);
+	target_groups_hold(m);
+	balancers_hold(m);
 }
 
 static void json_holds(const char *text, size_t size)

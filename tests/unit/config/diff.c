@@ -35,10 +35,13 @@ static const struct {
 	  "\"network_acls\":{\"n\":{}},\"interfaces\":{\"i\":{}},"
 	  "\"route_tables\":{\"t\":{}},\"peerings\":{\"p\":{}},"
 	  "\"nat_gateways\":{\"n\":{}},\"internet_gateways\":{\"i\":{}},"
-	  "\"elastic_ips\":{\"e\":{}},\"egress_only_gateways\":{\"e\":{}}}",
-	  "+egress_only_gateway/e +elastic_ip/e +interface/i +internet_gateway/i "
-	  "+nat_gateway/n +network_acl/n +peering/p +prefix_list/p +route_table/t "
-	  "+security_group/g +settings +subnet/s +vpc/v " },
+	  "\"elastic_ips\":{\"e\":{}},\"egress_only_gateways\":{\"e\":{}},"
+	  "\"target_groups\":{\"t\":{}},\"rate_limits\":{\"r\":{}},"
+	  "\"load_balancers\":{\"l\":{}},\"gateway_load_balancers\":{\"g\":{}}}",
+	  "+egress_only_gateway/e +elastic_ip/e +gateway_load_balancer/g +interface/i "
+	  "+internet_gateway/i +load_balancer/l +nat_gateway/n +network_acl/n +peering/p "
+	  "+prefix_list/p +rate_limit/r +route_table/t +security_group/g +settings "
+	  "+subnet/s +target_group/t +vpc/v " },
 	{ "an object that is gone is taken away", "{\"subnets\":{\"a\":{},\"b\":{}}}",
 	  "{\"subnets\":{\"b\":{}}}", "-subnet/a " },
 	{ "a section that is gone takes its objects with it",
