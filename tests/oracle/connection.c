@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAGMENT_SECONDS 30
+#include "tests/oracle/route.h"
+
+#define FRAGMENT_SECONDS     30
+#define BALANCED_UDP_SECONDS 120
 
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
@@ -38,14 +41,15 @@ static bool is_alive(struct connection *c, uint32_t now)
 {
 	if (c->is_used && now - c->seen > c->timeout) {
 		c->is_used = false;
-		c->is_over = c->state == STATE_ESTABLISHED;
+		c->is_over = c->state == STATE_ESTABLISHED && !c->is_balanced;
+		c->is_dead[0] = c->is_dead[1] = c->is_balanced && c->opener.protocol == 6;
 	}
 	return c->is_used;
 }
 
 bool connection_was(struct memory *m, const char *zone, const struct l4 *p, uint32_t now)
 {
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < m->n_connections; i++) {
 		struct connection *c = &m->connections[i];
 
 		if (is_alive(c, now) || !c->is_over || strcmp(c->zone[0], zone) != 0 ||
@@ -60,7 +64,7 @@ bool connection_was(struct memory *m, const char *zone, const struct l4 *p, uint
 struct connection *connection_find(struct memory *m, const char *zone, const struct l4 *p,
 				   uint32_t now, int *ret_sender)
 {
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < m->n_connections; i++) {
 		struct connection *c = &m->connections[i];
 
 		if (!is_alive(c, now))
@@ -77,11 +81,45 @@ struct connection *connection_find(struct memory *m, const char *zone, const str
 	return NULL;
 }
 
+bool connection_is_dead(struct memory *m, const char *zone, const struct l4 *p,
+			uint32_t now)
+{
+	for (size_t i = 0; i < m->n_connections; i++) {
+		struct connection *c = &m->connections[i];
+
+		for (int sender = 0; sender < 2 && !is_alive(c, now); sender++) {
+			struct l4 said = connection_says(c, sender);
+
+			if (c->is_dead[sender] && strcmp(c->zone[sender], zone) == 0 &&
+			    same_l4(&said, p))
+				return true;
+		}
+	}
+	return false;
+}
+
+void connection_bury(struct memory *m, const struct connection *c)
+{
+	for (size_t i = 0; i < m->n_connections; i++) {
+		struct connection *old = &m->connections[i];
+
+		for (int k = 0; k < 4; k++) {
+			int dead = k / 2, alive = k % 2;
+			struct l4 said = connection_says(old, dead),
+				  says = connection_says(c, alive);
+
+			if (strcmp(old->zone[dead], c->zone[alive]) == 0 &&
+			    same_l4(&said, &says))
+				old->is_dead[dead] = false;
+		}
+	}
+}
+
 struct connection *connection_quoted(struct memory *m, const char *zone,
 				     const struct l4 *quote, uint32_t now,
 				     int *ret_sender)
 {
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < m->n_connections; i++) {
 		struct connection *c = &m->connections[i];
 
 		if (!is_alive(c, now))
@@ -101,13 +139,31 @@ struct connection *connection_quoted(struct memory *m, const char *zone,
 
 struct connection *connection_add(struct memory *m)
 {
-	for (size_t i = 0; i < CONNECTIONS; i++)
-		if (!m->connections[i].is_used && !m->connections[i].is_over) {
-			m->connections[i] = (struct connection){ .is_used = true };
-			return &m->connections[i];
-		}
-	fprintf(stderr, "the oracle's list is full\n");
-	abort();
+	struct connection *c = m->connections;
+
+	while (c < m->connections + CONNECTIONS &&
+	       (c->is_used || c->is_over || c->is_dead[0] || c->is_dead[1]))
+		c++;
+	if (c == m->connections + CONNECTIONS) {
+		fprintf(stderr, "the oracle's list is full\n");
+		abort();
+	}
+	if (c == m->connections + m->n_connections)
+		m->n_connections++;
+	*c = (struct connection){ .is_used = true };
+	return c;
+}
+
+void memory_copy(struct memory *to, const struct memory *from)
+{
+	to->n_connections = from->n_connections;
+	to->n_fragments = from->n_fragments;
+	to->n_picks = from->n_picks;
+	memcpy(to->connections, from->connections,
+	       from->n_connections * sizeof(from->connections[0]));
+	memcpy(to->fragments, from->fragments,
+	       from->n_fragments * sizeof(from->fragments[0]));
+	memcpy(to->picks, from->picks, from->n_picks * sizeof(from->picks[0]));
 }
 
 bool tcp_opens(const struct parsed *p)
@@ -166,6 +222,25 @@ static const struct nat_gateway *nat_of(const struct connection *c, const struct
 	return NULL;
 }
 
+/* A balancer's clock: the listener's, and two numbers of its own. */
+static uint32_t balanced_timeout(const struct connection *c, const struct model *m)
+{
+	const struct world w = { .m = m };
+	const struct listener *l = listener_find(&w, c->vpc, &c->asked);
+
+	switch (c->state) {
+	case STATE_SYN_SENT:
+	case STATE_SYN_RECV:
+		return m->settings.timeouts.tcp_syn;
+	case STATE_ESTABLISHED:
+		return l ? l->idle_timeout : 0;
+	case STATE_CLOSING:
+		return m->settings.timeouts.tcp_closing;
+	default:
+		return BALANCED_UDP_SECONDS;
+	}
+}
+
 uint32_t connection_timeout(const struct connection *c, const struct model *m,
 			    const int ends[2])
 {
@@ -173,6 +248,8 @@ uint32_t connection_timeout(const struct connection *c, const struct model *m,
 	struct timeouts t = m->settings.timeouts;
 	bool is_set = false;
 
+	if (c->is_balanced)
+		return balanced_timeout(c, m);
 	for (int e = 0; e < 2; e++) {
 		const struct timeouts *own;
 
@@ -227,7 +304,7 @@ static bool is_same_datagram(const struct fragment *f, const char *zone,
 void fragment_fill(const struct memory *m, const char *zone, struct parsed *p,
 		   uint32_t now)
 {
-	for (size_t i = 0; p->is_later_fragment && i < FRAGMENTS; i++) {
+	for (size_t i = 0; p->is_later_fragment && i < m->n_fragments; i++) {
 		const struct fragment *f = &m->fragments[i];
 
 		if (is_same_datagram(f, zone, p) && now - f->seen <= FRAGMENT_SECONDS)
@@ -240,16 +317,14 @@ void fragment_remember(struct memory *m, const char *zone, const struct parsed *
 {
 	struct fragment *oldest = &m->fragments[0], *f = NULL;
 
-	for (size_t i = 0; !f && i < FRAGMENTS; i++) {
+	for (size_t i = 0; !f && i < m->n_fragments; i++) {
 		if (is_same_datagram(&m->fragments[i], zone, p))
 			f = &m->fragments[i];
-		if (!m->fragments[i].is_used || m->fragments[i].seen < oldest->seen)
+		if (m->fragments[i].seen < oldest->seen)
 			oldest = &m->fragments[i];
-		if (!oldest->is_used)
-			oldest->seen = 0;
 	}
 	if (!f)
-		f = oldest;
+		f = m->n_fragments < FRAGMENTS ? &m->fragments[m->n_fragments++] : oldest;
 	*f = (struct fragment){
 		.is_used = true, .id = p->fragment_id, .seen = now, .l4 = p->l4
 	};

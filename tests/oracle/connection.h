@@ -5,7 +5,7 @@
  *
  *   opener's end -- zone[0] --> opener ==translation==> went -- zone[1] --> the other end
  *
- * Shape    docs/semantics.md, sections 5 and 12. One record a connection, in the direction
+ * Shape    docs/semantics.md, sections 5, 12 and 15. One record a connection, in the direction
  *          that opened it; position 0 is the opener's end, 1 the other's. Answers are
  *          'went' reversed, in zone[1]; where nothing is translated both packets are one.
  *          First fragments are remembered beside it (section 4).
@@ -18,6 +18,7 @@
 #define CONNECTIONS 4096
 #define FRAGMENTS   1024
 #define ZONE_TEXT   80
+#define PICKS       4096
 
 enum state {
 	STATE_SYN_SENT,
@@ -38,6 +39,11 @@ struct connection {
 	char nat[ZONE_TEXT];     /* the NAT gateway on its way, "" none */
 	bool is_inbound;         /* let in by a forward of that */
 	struct addr nat_address; /* elastic IP, or the private address */
+	/* Through a load balancer: that of 'vpc' whose address is asked.dst. */
+	bool is_balanced, is_preserved;
+	char vpc[ZONE_TEXT];
+	struct l4 asked; /* what opened it, as it came to the virtual address */
+	bool is_dead[2]; /* its time is over, and that end has not been replaced */
 	bool tracks[2];
 	bool is_exempt; /* no filter touches its answers */
 	enum state state;
@@ -58,10 +64,25 @@ struct fragment {
 	struct l4 l4;
 };
 
+/* The target that a balancer has chosen: the same for the same question. */
+struct pick {
+	unsigned generation; /* of rules and health */
+	char vpc[ZONE_TEXT], group[ZONE_TEXT];
+	struct l4 asked;
+	uint32_t seq;
+	struct addr target;
+	uint16_t port;
+};
+
+/* No record behind the first 'n' of each has ever been used. */
 struct memory {
+	size_t n_connections, n_fragments, n_picks;
 	struct connection connections[CONNECTIONS];
 	struct fragment fragments[FRAGMENTS];
+	struct pick picks[PICKS];
 };
+
+void memory_copy(struct memory *to, const struct memory *from);
 
 /* Both say the same between the same ends, ICMP in the same query pair and role. */
 bool same_l4(const struct l4 *a, const struct l4 *b);
@@ -73,6 +94,11 @@ struct connection *connection_find(struct memory *m, const char *zone, const str
 				   uint32_t now, int *ret_sender);
 /* One whose time was over while it was established, for the one that asks first. */
 bool connection_was(struct memory *m, const char *zone, const struct l4 *p, uint32_t now);
+/* A packet of one end of a connection through a balancer whose time is over. */
+bool connection_is_dead(struct memory *m, const char *zone, const struct l4 *p,
+			uint32_t now);
+/* Whose packets are now those of 'c' are dead no more. */
+void connection_bury(struct memory *m, const struct connection *c);
 /* Which of the two ends has sent this packet, as somebody in 'zone' has received it. */
 struct connection *connection_quoted(struct memory *m, const char *zone,
 				     const struct l4 *quote, uint32_t now,

@@ -4,10 +4,12 @@
 
 #include <hg/drop.h>
 
+#include "tests/oracle/balance.h"
 #include "tests/oracle/path.h"
 #include "tests/oracle/route.h"
 
 #define PORT_FIRST 10536 /* 55,000 of them, up to 65535 */
+#define TCP_RST    4
 
 /* ---- section 12: which address, which port ---- */
 
@@ -17,7 +19,7 @@ static bool is_free(const struct hearing *h, const struct connection *but,
 {
 	const struct l4 answer = l4_answer(went);
 
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < h->o->memory.n_connections; i++) {
 		const struct connection *c = &h->o->memory.connections[i];
 
 		if (c == but || !c->is_used || h->now - c->seen > c->timeout)
@@ -74,11 +76,44 @@ static bool choose(struct path *w, const struct hearing *h, const struct connect
 	return false;
 }
 
+/* Section 15: the client's own port if it is free, else one of 55,000. */
+static bool choose_source(struct path *w, const struct hearing *h,
+			  const struct connection *old)
+{
+	if (is_free(h, old, w->zone, &w->p))
+		return true;
+	for (uint32_t port = PORT_FIRST; port <= 65535; port++) {
+		w->p.sport = port;
+		if (is_free(h, old, w->zone, &w->p))
+			return true;
+	}
+	return false;
+}
+
 static bool is_chosen(const struct oracle *o)
 {
 	const struct connection *c = o->last;
 
-	return c && c->nat[0] && !c->is_inbound;
+	return c && (c->is_balanced || (c->nat[0] && !c->is_inbound));
+}
+
+/* All but the port is decided by now. */
+static bool learn_source(struct hearing *h, struct connection *c, const struct l4 *to)
+{
+	struct l4 want = c->went;
+
+	if (c->is_preserved)
+		return same_l4(&c->went, to);
+	want.sport = c->asked.sport;
+	if (to->sport != want.sport && is_free(h, c, c->zone[1], &want))
+		return false;
+	want.sport = to->sport;
+	if (!same_l4(&want, to) || !is_free(h, c, c->zone[1], &want) ||
+	    (to->sport != c->asked.sport && to->sport < PORT_FIRST))
+		return false;
+	c->went = want;
+	connection_bury(&h->o->memory, c);
+	return true;
 }
 
 bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now)
@@ -90,6 +125,8 @@ bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now)
 
 	if (!is_chosen(o))
 		return false;
+	if (c->is_balanced)
+		return learn_source(&h, c, to);
 	want = c->went;
 	own = own_port(&c->opener);
 	got = own_port(to);
@@ -109,7 +146,7 @@ bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now)
 			return false;
 		c->nat_address = to->src;
 	}
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < o->memory.n_connections; i++) {
 		const struct connection *other = &o->memory.connections[i];
 
 		if (other == c || !other->is_used || strcmp(other->nat, c->nat) != 0 ||
@@ -138,23 +175,35 @@ static bool is_asked_again(const struct hearing *h)
 	       !exempt_to(&h->o->world, h->vpc, &c->opener);
 }
 
+/* Through a balancer the target's rules are asked of its virtual address, too. */
+static struct ruling judge_through(const struct hearing *h, const struct stage *s,
+				   int direction, const struct l4 *p)
+{
+	struct ruling r = groups_judge(&h->o->world, s->object, direction, p);
+	struct l4 as = *p;
+
+	if (r.allow || !s->through.family)
+		return r;
+	*(direction == 0 ? &as.src : &as.dst) = s->through;
+	return groups_judge(&h->o->world, s->object, direction, &as);
+}
+
 static bool groups_pass(const struct hearing *h, const struct stage *s,
 			bool ret_tracks[2], struct ruling *ret)
 {
-	const struct world *world = &h->o->world;
 	bool is_opener;
 
 	if (is_asked_again(h)) {
 		is_opener = (s->position == 0) == (h->sender == 0);
-		*ret = groups_judge(world, s->object, is_opener,
-				    is_opener ? &h->connection->opener
-					      : &h->connection->went);
+		*ret = judge_through(h, s, is_opener,
+				     is_opener ? &h->connection->opener
+					       : &h->connection->went);
 		if (!ret->allow)
 			return false;
 	}
 	if (is_exempt_answer(h) || is_remembered(h, s->position))
 		return true;
-	*ret = groups_judge(world, s->object, s->direction, &s->p);
+	*ret = judge_through(h, s, s->direction, &s->p);
 	if (ret->allow)
 		ret_tracks[s->position] =
 			!has_no_memory(h, s->object, s->direction, ret, &s->p);
@@ -168,6 +217,7 @@ static const struct stage *refusing_stage(const struct hearing *h, const struct 
 
 	for (size_t i = 0; i < w->n; i++) {
 		const struct stage *s = &w->stages[i];
+		const struct load_balancer *b;
 		const struct nat_gateway *g;
 
 		*ret = (struct ruling){ .rule = -1 };
@@ -179,6 +229,13 @@ static const struct stage *refusing_stage(const struct hearing *h, const struct 
 		case STAGE_INSTANCE:
 			g = &world->m->nat_gateways[s->object];
 			*ret = group_list_judge(world, g->groups, g->n_groups,
+						s->direction, &s->p);
+			if (!ret->allow)
+				return s;
+			break;
+		case STAGE_BALANCER:
+			b = &world->m->load_balancers[s->object];
+			*ret = group_list_judge(world, b->groups, b->n_groups,
 						s->direction, &s->p);
 			if (!ret->allow)
 				return s;
@@ -211,8 +268,11 @@ static struct addr teller(const struct hearing *h)
 	struct addr none = {};
 	int subnet = h->at_subnet;
 
+	if (h->role == ROLE_HOST)
+		return h->p.l4.dst;
 	if (h->role == ROLE_UPLINK) {
-		if (h->p.l4.dst.family == 4)
+		if (h->p.l4.dst.family == 4 ||
+		    place_find(w, &h->p.l4.dst).kind != PLACE_NONE)
 			return h->p.l4.dst;
 		for (size_t v = 0; v < w->m->n_vpcs && subnet < 0; v++)
 			subnet = address_subnet(w, v, &h->p.l4.dst);
@@ -256,6 +316,7 @@ static struct decision describe(const struct hearing *h, const struct path *w)
 	d.tracked = h->connection || h->related;
 	d.device = w->device;
 	d.via = w->via;
+	d.is_via_open = w->is_via_open;
 	d.is_routed = true;
 	d.is_hop_less = w->leaves;
 	d.to = w->p;
@@ -276,7 +337,7 @@ static void give_way(const struct hearing *h, const struct connection *c)
 {
 	struct l4 answer = connection_says(c, 1);
 
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < h->o->memory.n_connections; i++) {
 		struct connection *other = &h->o->memory.connections[i];
 		struct l4 said = connection_says(other, 1);
 
@@ -292,6 +353,7 @@ static void remember(struct hearing *h, const struct path *w, struct connection 
 {
 	const struct model *m = h->o->world.m;
 	bool is_kept = w->nat >= 0 || (w->is_egress_only && h->role != ROLE_UPLINK);
+	bool is_balanced = w->is_balanced && w->group >= 0;
 	bool opens = !h->connection && may_open(h) &&
 		     (w->nat < 0 || h->p.l4.protocol != 6 || tcp_opens(&h->p));
 	bool had = h->connection;
@@ -303,7 +365,7 @@ static void remember(struct hearing *h, const struct path *w, struct connection 
 		old->is_used = false;
 	h->end[0] = w->end[0];
 	h->end[1] = w->end[1];
-	if (opens && (is_kept || tracks[0] || tracks[1])) {
+	if (opens && (is_kept || is_balanced || tracks[0] || tracks[1])) {
 		struct connection *c;
 
 		open_connection(h, tracks);
@@ -317,6 +379,8 @@ static void remember(struct hearing *h, const struct path *w, struct connection 
 			c->nat_address = w->nat_address;
 			c->is_inbound = w->is_inbound;
 		}
+		if (is_balanced)
+			balance_remember(h, w, c);
 	}
 	account(h, false, tracks);
 	h->o->last = had ? NULL : h->connection;
@@ -349,14 +413,17 @@ static struct decision judge_once(struct hearing *h, struct connection *old,
 	if (!d.allow)
 		return d;
 	if (h->connection && !is_as_before(h, &w)) {
-		bool is_nat = h->connection->nat[0];
+		bool is_kept = h->connection->nat[0] || h->connection->is_balanced;
 
 		forget(h);
-		*ret_is_new = !is_nat;
+		*ret_is_new = !is_kept;
 		return dropped(HG_DROP_NO_FLOW);
 	}
 	if (!h->connection && w.nat >= 0 && !w.is_inbound && !w.has_quote &&
 	    !choose(&w, h, old))
+		return dropped(HG_DROP_NAT_NO_PORT);
+	if (!h->connection && w.group >= 0 && !w.is_preserved &&
+	    !choose_source(&w, h, old))
 		return dropped(HG_DROP_NAT_NO_PORT);
 	if (h->connection)
 		note_judged(h, h->connection, h->sender);
@@ -426,10 +493,46 @@ static struct decision pass_exempt(struct hearing *h, struct connection *old)
 	return d;
 }
 
+struct connection *take_closing(struct hearing *h)
+{
+	struct connection *old = h->connection;
+
+	if (!old || h->p.l4.protocol != 6 || h->p.is_later_fragment ||
+	    old->state != STATE_CLOSING || !tcp_opens(&h->p))
+		return NULL;
+	h->connection = NULL;
+	return old;
+}
+
+bool is_of_dead(const struct hearing *h)
+{
+	return !h->connection && h->p.l4.is_known && h->p.l4.protocol == 6 &&
+	       !tcp_opens(&h->p) &&
+	       connection_is_dead(&h->o->memory, h->zone, &h->p.l4, h->now);
+}
+
+struct decision reset_dead(const struct hearing *h)
+{
+	return tell(h, dropped(HG_DROP_NO_FLOW),
+		    h->p.tcp_flags & TCP_RST ? TOLD_NOTHING : TOLD_RESET);
+}
+
+struct decision judge_way(struct hearing *h)
+{
+	struct connection *old = take_closing(h);
+	bool is_new = false;
+	struct decision d;
+
+	if (is_of_dead(h))
+		return reset_dead(h);
+	d = judge_once(h, old, &is_new);
+	if (is_new)
+		d = judge_once(h, old, &is_new);
+	return d;
+}
+
 struct decision judge_gateway(struct hearing *h)
 {
-	struct connection *old = NULL;
-	bool is_new = false;
 	struct decision d = passed();
 
 	if (h->role != ROLE_UPLINK && is_ping_of_router(h)) {
@@ -437,18 +540,11 @@ struct decision judge_gateway(struct hearing *h)
 		return d;
 	}
 	find_connection(h);
-	if (h->connection && h->p.l4.protocol == 6 && !h->p.is_later_fragment &&
-	    h->connection->state == STATE_CLOSING && tcp_opens(&h->p)) {
-		old = h->connection;
-		h->connection = NULL;
-	}
 	/* At an uplink what is exempt is the kernel's anyway, or nobody's to ask for. */
 	if (h->role != ROLE_UPLINK && exempt_to(&h->o->world, h->vpc, &h->p.l4))
-		return pass_exempt(h, old);
-	if (is_kernels(h))
+		return pass_exempt(h, take_closing(h));
+	if (is_kernels(h) && !(h->connection && h->connection->is_balanced) &&
+	    !is_of_dead(h))
 		return d;
-	d = judge_once(h, old, &is_new);
-	if (is_new)
-		d = judge_once(h, old, &is_new);
-	return d;
+	return judge_way(h);
 }

@@ -5,7 +5,7 @@
  *
  *   oracle.c       who is at the door; sections 2 to 5
  *   neighbour.c    sections 2.2 and 9
- *   gateway.c      sections 8 to 13
+ *   gateway.c      sections 8 to 15
  *
  * Shape    Positions are those of the packet in hand: 0 its sender, 1 its receiver.
  * Units    Indexes into the model; -1 is none.
@@ -17,12 +17,36 @@
 
 enum role { ROLE_HOST, ROLE_PORT, ROLE_SUBNET, ROLE_UPLINK };
 
+/* A target that takes no new connections. */
+struct deaf {
+	char group[ZONE_TEXT];
+	unsigned target;
+};
+
+#define DEAFS 64
+
+struct question {
+	const char *device;
+	uint32_t door;
+	const uint8_t *frame;
+	size_t size;
+	uint32_t now;
+};
+
 struct oracle {
 	struct world world;
 	unsigned epoch;
 	struct memory memory;
 	struct connection
-		*last; /* opened by the last packet, with a port of the oracle's */
+		*last;       /* opened by the last packet, with a port of the oracle's */
+	unsigned generation; /* of rules and of health */
+	struct deaf deaf[DEAFS];
+	size_t n_deaf;
+	/* The packet in hand, and what was known before it; the choice to go on with, and how
+	 * many there were. */
+	struct memory before;
+	struct question question;
+	size_t nth_choice, n_choices;
 };
 
 struct hearing {
@@ -52,6 +76,13 @@ bool is_router_of(const struct subnet *s, const struct addr *a);
 struct decision judge_neighbour(const struct hearing *h);
 /* What enters a gateway, from where its exempt address is looked at on. */
 struct decision judge_gateway(struct hearing *h);
+/* What is on its way through a gateway or a balancer; its connection has been looked for. */
+struct decision judge_way(struct hearing *h);
+/* A SYN on a connection that is closing: in its place comes a new one, if it passes. */
+struct connection *take_closing(struct hearing *h);
+/* A segment of a connection through a balancer whose time is over. */
+bool is_of_dead(const struct hearing *h);
+struct decision reset_dead(const struct hearing *h);
 
 void find_connection(struct hearing *h);
 /* Whether the end at 'position' passes this packet by what is remembered. */

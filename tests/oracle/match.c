@@ -184,6 +184,28 @@ static bool is_instance_of(const struct world *w, int group, const struct addr *
 	return false;
 }
 
+static bool balancer_has_group(const struct load_balancer *b, int group)
+{
+	for (size_t k = 0; k < b->n_groups; k++)
+		if (b->groups[k] == group)
+			return true;
+	return false;
+}
+
+/* And a load balancer, by its virtual addresses. */
+static bool is_balancer_of(const struct world *w, int group, const struct addr *a)
+{
+	for (size_t i = 0; i < w->m->n_load_balancers; i++) {
+		const struct load_balancer *b = &w->m->load_balancers[i];
+
+		for (size_t k = 0; k < b->n_vips; k++)
+			if (balancer_has_group(b, group) &&
+			    same_addr(&b->vips[k].address, a))
+				return true;
+	}
+	return false;
+}
+
 /* A group's members are known by their private addresses, in its own VPC or across a peering,
  * whose CIDRs do not overlap. */
 static bool peer_has(const struct world *w, const struct peer *peer, const struct addr *a)
@@ -204,7 +226,8 @@ static bool peer_has(const struct world *w, const struct peer *peer, const struc
 			    interface_has_group(&m->interfaces[i], peer->index) &&
 			    interface_owns(w, i, a))
 				return true;
-		return is_instance_of(w, peer->index, a);
+		return is_instance_of(w, peer->index, a) ||
+		       is_balancer_of(w, peer->index, a);
 	}
 	return false;
 }

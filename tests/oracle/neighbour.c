@@ -44,18 +44,37 @@ static bool may_speak_for(const struct hearing *h, const struct addr *a)
 	owner = address_owner(w, h->vpc, a);
 	return is_of_subnet(h, a) && !is_router_of(&w->m->subnets[h->at_subnet], a) &&
 	       (owner < 0 || !w->m->interfaces[owner].device) &&
-	       nat_find(w, h->vpc, a) < 0;
+	       nat_find(w, h->vpc, a) < 0 && !vip_find(w, h->vpc, a, NULL);
 }
 
-/* At an uplink: elastic IPs that somebody has whose internet gateway is here. */
+/* A gateway of the VPC has this uplink. */
+static bool is_uplink_of(const struct hearing *h, int vpc)
+{
+	const struct model *m = h->o->world.m;
+
+	for (size_t i = 0; i < m->n_internet_gateways; i++)
+		if (m->internet_gateways[i].vpc == vpc &&
+		    strcmp(m->internet_gateways[i].device, h->device) == 0)
+			return true;
+	for (size_t i = 0; i < m->n_egress_only_gateways; i++)
+		if (m->egress_only_gateways[i].vpc == vpc &&
+		    strcmp(m->egress_only_gateways[i].device, h->device) == 0)
+			return true;
+	return false;
+}
+
+/* At an uplink: elastic IPs that somebody has whose internet gateway is here, and the virtual
+ * addresses of those who have any gateway here. */
 static bool is_public(const struct hearing *h, const struct addr *a)
 {
 	const struct world *w = &h->o->world;
 	struct place place = place_find(w, a);
 	int gateway;
 
-	if (place.kind != PLACE_INTERFACE && place.kind != PLACE_NAT)
+	if (place.kind == PLACE_NONE || place.kind == PLACE_UNATTACHED)
 		return false;
+	if (place.kind == PLACE_BALANCER && same_addr(&place.private_address, a))
+		return is_uplink_of(h, place.vpc);
 	gateway = internet_gateway_of(w, place.vpc);
 	return strcmp(w->m->internet_gateways[gateway].device, h->device) == 0;
 }
@@ -76,7 +95,7 @@ static bool is_answered(const struct hearing *h, const struct addr *a)
 	if (!is_of_subnet(h, a))
 		return false;
 	owner = address_owner(w, h->vpc, a);
-	if (nat_find(w, h->vpc, a) >= 0)
+	if (nat_find(w, h->vpc, a) >= 0 || vip_find(w, h->vpc, a, NULL))
 		return true;
 	if (h->role == ROLE_SUBNET)
 		return owner >= 0 && w->m->interfaces[owner].device;

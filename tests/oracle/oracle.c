@@ -17,7 +17,7 @@ struct oracle *oracle_new(const struct model *m, const struct facts *facts)
 	struct oracle *o = calloc(1, sizeof(*o));
 
 	assert(o);
-	o->world = (struct world){ m, facts };
+	o->world = (struct world){ .m = m, .facts = facts };
 	return o;
 }
 
@@ -30,17 +30,37 @@ void oracle_switch(struct oracle *o, const struct model *m)
 {
 	o->world.m = m;
 	o->epoch++;
+	o->generation++;
+	o->n_deaf = 0;
+}
+
+void oracle_set_usable(struct oracle *o, const char *group, unsigned target,
+		       bool is_usable)
+{
+	size_t i = 0;
+
+	o->generation++;
+	while (i < o->n_deaf &&
+	       (strcmp(o->deaf[i].group, group) != 0 || o->deaf[i].target != target))
+		i++;
+	if (is_usable && i < o->n_deaf)
+		o->deaf[i] = o->deaf[--o->n_deaf];
+	if (is_usable || i < o->n_deaf)
+		return;
+	assert(o->n_deaf < DEAFS);
+	o->deaf[o->n_deaf].target = target;
+	snprintf(o->deaf[o->n_deaf++].group, ZONE_TEXT, "%s", group);
 }
 
 bool oracle_is_edge(const struct oracle *o, uint32_t now)
 {
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < o->memory.n_connections; i++) {
 		const struct connection *c = &o->memory.connections[i];
 
 		if (c->is_used && now - c->seen == c->timeout)
 			return true;
 	}
-	for (size_t i = 0; i < FRAGMENTS; i++)
+	for (size_t i = 0; i < o->memory.n_fragments; i++)
 		if (o->memory.fragments[i].is_used &&
 		    now - o->memory.fragments[i].seen == 30)
 			return true;
@@ -51,7 +71,7 @@ size_t oracle_connections(const struct oracle *o, uint32_t now)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < CONNECTIONS; i++) {
+	for (size_t i = 0; i < o->memory.n_connections; i++) {
 		const struct connection *c = &o->memory.connections[i];
 
 		n += c->is_used && now - c->seen <= c->timeout;
@@ -114,8 +134,16 @@ static bool passes_subnet_check(const struct hearing *h)
 	const struct addr *src = &h->p.l4.src;
 
 	return address_subnet(w, h->vpc, src) == h->at_subnet && !has_device(h, src) &&
-	       nat_find(w, h->vpc, src) < 0 &&
+	       nat_find(w, h->vpc, src) < 0 && !vip_find(w, h->vpc, src, NULL) &&
 	       !is_router_of(&w->m->subnets[h->at_subnet], src);
+}
+
+static bool is_elastic(const struct world *w, const struct addr *a)
+{
+	for (size_t i = 0; i < w->m->n_elastic_ips; i++)
+		if (same_addr(&w->m->elastic_ips[i].address, a))
+			return true;
+	return false;
 }
 
 static bool passes_uplink_check(const struct hearing *h)
@@ -125,8 +153,7 @@ static bool passes_uplink_check(const struct hearing *h)
 	if (in_any_vpc(w, &h->p.l4.src) || place_find(w, &h->p.l4.src).kind != PLACE_NONE)
 		return false;
 	return !is_private(&h->p.l4.src) ||
-	       (place_find(w, &h->p.l4.dst).kind == PLACE_NONE &&
-		!in_any_vpc(w, &h->p.l4.dst));
+	       (!is_elastic(w, &h->p.l4.dst) && !in_any_vpc(w, &h->p.l4.dst));
 }
 
 static bool passes_source_check(const struct hearing *h)
@@ -330,6 +357,7 @@ void account(struct hearing *h, bool opens, const bool tracks[2])
 	ends[!h->sender] = h->end[1];
 	c->seen = h->now;
 	c->timeout = connection_timeout(c, h->o->world.m, ends);
+	connection_bury(&h->o->memory, c);
 }
 
 /* ---- section 2: the order of judgement ---- */
@@ -378,21 +406,28 @@ static struct decision judge_route(const struct hearing *h)
 	return d;
 }
 
-static bool is_closed(const struct connection *c)
+/* At a host's in door: to a virtual address, or of a connection through one. */
+static bool is_balancers(const struct hearing *h)
 {
-	return c->state == STATE_CLOSING;
+	if (h->role != ROLE_HOST || h->door != HG_DOOR_IN)
+		return false;
+	return (h->connection && h->connection->is_balanced) || is_of_dead(h) ||
+	       (h->related && h->related->is_balanced) ||
+	       vip_find(&h->o->world, h->vpc, &h->p.l4.dst, NULL);
 }
 
 static struct decision judge_traffic(struct hearing *h)
 {
 	const struct world *w = &h->o->world;
-	struct connection *old = NULL;
+	struct connection *old;
 	bool tracks[2] = {}, is_exempt, opens;
 	struct decision d = passed();
 
 	find_ends(h);
 	is_exempt = exempt_to(w, h->vpc, &h->p.l4);
 	find_connection(h);
+	if (!is_exempt && is_balancers(h))
+		return judge_way(h);
 	if (h->connection)
 		judge_again(h);
 	if (!is_exempt && is_exempt_speaker(h)) {
@@ -402,11 +437,7 @@ static struct decision judge_traffic(struct hearing *h)
 		account(h, false, tracks);
 		return d;
 	}
-	if (h->connection && h->p.l4.protocol == 6 && is_closed(h->connection) &&
-	    !h->p.is_later_fragment && tcp_opens(&h->p)) {
-		old = h->connection;
-		h->connection = NULL;
-	}
+	old = take_closing(h);
 	if (is_exempt) {
 		tracks[0] = h->end[0] >= 0;
 		tracks[1] = h->end[1] >= 0;
@@ -482,16 +513,16 @@ static bool is_anothers(const struct hearing *h)
 	return h->p.kind == PARSED_IP ? !is_multicast(&h->p.l4.dst) : !h->p.is_to_group;
 }
 
-struct decision oracle_packet(struct oracle *o, const char *device, uint32_t door,
-			      const uint8_t *frame, size_t size, uint32_t now)
+static struct decision judge(struct oracle *o, const struct question *q)
 {
-	struct hearing h = { .o = o, .door = door, .now = now };
+	struct hearing h = { .o = o, .door = q->door, .now = q->now };
 	const bool no_tracks[2] = {};
 
 	o->last = NULL;
-	find_door(&h, device);
+	o->n_choices = 1;
+	find_door(&h, q->device);
 	find_zone(&h);
-	frame_parse(frame, size, &h.p);
+	frame_parse(q->frame, q->size, &h.p);
 	/* VLANs on top of a gateway's device are other devices. */
 	if (h.p.is_tagged && (h.role == ROLE_SUBNET || h.role == ROLE_UPLINK))
 		return passed();
@@ -505,7 +536,7 @@ struct decision oracle_packet(struct oracle *o, const char *device, uint32_t doo
 		return dropped(h.p.reason);
 	if (h.p.kind != PARSED_IP)
 		return judge_neighbour(&h);
-	fragment_fill(&o->memory, h.zone, &h.p, now);
+	fragment_fill(&o->memory, h.zone, &h.p, h.now);
 	if (exempt_anywhere(&o->world, &h.p.l4)) {
 		account(&h, false, no_tracks);
 		return passed();
@@ -519,4 +550,27 @@ struct decision oracle_packet(struct oracle *o, const char *device, uint32_t doo
 	if (h.role == ROLE_UPLINK && is_link_local(&h.p.l4.dst))
 		return passed();
 	return is_gateway(&h) ? judge_gateway(&h) : judge_traffic(&h);
+}
+
+struct decision oracle_packet(struct oracle *o, const char *device, uint32_t door,
+			      const uint8_t *frame, size_t size, uint32_t now)
+{
+	o->question = (struct question){ device, door, frame, size, now };
+	o->nth_choice = 0;
+	if (o->world.m->n_load_balancers > 0)
+		memory_copy(&o->before, &o->memory);
+	return judge(o, &o->question);
+}
+
+size_t oracle_choices(const struct oracle *o)
+{
+	return o->n_choices;
+}
+
+struct decision oracle_again(struct oracle *o, size_t nth)
+{
+	assert(nth < o->n_choices && o->world.m->n_load_balancers > 0);
+	memory_copy(&o->memory, &o->before);
+	o->nth_choice = nth;
+	return judge(o, &o->question);
 }

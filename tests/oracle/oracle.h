@@ -49,17 +49,27 @@ struct decision {
 	bool is_hop_less; /* the hop limit is one less */
 	struct l4 to, quote;
 	bool has_quote;
-	bool is_chosen; /* a NAT gateway's address and port are one of many: oracle_learn() */
+	/* Address or port of a NAT gateway or balancer are one of many: oracle_learn(). */
+	bool is_chosen;
+	bool is_via_open; /* the next hop is the kernel's to say */
 };
 
 struct oracle *oracle_new(const struct model *m, const struct facts *facts);
 void oracle_free(struct oracle *o); /* NULL is fine */
 void oracle_switch(struct oracle *o, const struct model *m);
+/* Whether target number 'target' of a group takes new connections; all do so from a switch on. */
+void oracle_set_usable(struct oracle *o, const char *group, unsigned target,
+		       bool is_usable);
 /* 'device' must be one of the rule set. */
 struct decision oracle_packet(struct oracle *o, const char *device, uint32_t door,
 			      const uint8_t *frame, size_t size, uint32_t now);
+/* How many decisions the last packet leaves to a balancer's choice of target: 1 is none. */
+size_t oracle_choices(const struct oracle *o);
+/* Takes the last packet back and judges it by choice 'nth', below oracle_choices(); choice 0 was
+ * the first. The frame must still be there. */
+struct decision oracle_again(struct oracle *o, size_t nth);
 /* After a decision that is chosen: what somebody else has sent on in its place. False when the
- * NAT gateway could not have chosen that; from then on it is the connection's. */
+ * gateway or the balancer could not have chosen that; from then on it is the connection's. */
 bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now);
 /* Something would expire within this very second: clocks finer than ours may differ. */
 bool oracle_is_edge(const struct oracle *o, uint32_t now);

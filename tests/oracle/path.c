@@ -7,6 +7,7 @@
 
 #include <hg/drop.h>
 
+#include "tests/oracle/balance.h"
 #include "tests/oracle/nat.h"
 #include "tests/oracle/route.h"
 
@@ -39,7 +40,7 @@ void path_nacl(struct path *w, int subnet, int direction)
 	s->reason = direction == 1 ? HG_DROP_NACL_EGRESS : HG_DROP_NACL_INGRESS;
 }
 
-static void groups_stage(struct path *w, int interface, int direction)
+void path_groups(struct path *w, int interface, int direction)
 {
 	struct stage *s;
 
@@ -67,7 +68,7 @@ static void set_zone(struct path *w, const char *kind, const char *name)
 }
 
 /* The device and next hop towards 'to'; false when there is no way. 'owner' may be -1. */
-static bool find_out(struct path *w, int owner, int subnet, const struct addr *to)
+bool path_find_out(struct path *w, int owner, int subnet, const struct addr *to)
 {
 	const struct model *m = w->w->m;
 	const struct interface *i = owner >= 0 ? &m->interfaces[owner] : NULL;
@@ -101,19 +102,23 @@ void path_arrive(struct path *w)
 	int subnet = address_subnet(w->w, w->vpc, &w->p.dst);
 	bool crosses = subnet != w->subnet;
 
+	if (vip_find(w->w, w->vpc, &w->p.dst, NULL)) {
+		balance_forward(w);
+		return;
+	}
 	if (crosses)
 		path_leave(w);
 	if (nat >= 0) {
 		nat_back(w, nat);
 		return;
 	}
-	if (!find_out(w, owner, subnet, &w->p.dst)) {
+	if (!path_find_out(w, owner, subnet, &w->p.dst)) {
 		path_drop(w, HG_DROP_NO_ROUTE);
 		return;
 	}
 	if (crosses)
 		path_nacl(w, subnet, 0);
-	groups_stage(w, owner, 0);
+	path_groups(w, owner, 0);
 }
 
 /* An interface as the target of a route, whatever the destination. */
@@ -132,13 +137,13 @@ static void arrive_at(struct path *w, int interface, int sender)
 		path_drop(w, HG_DROP_BLACKHOLE);
 		return;
 	}
-	if (!find_out(w, interface, i->subnet, to)) {
+	if (!path_find_out(w, interface, i->subnet, to)) {
 		path_drop(w, HG_DROP_NO_ROUTE);
 		return;
 	}
 	if (crosses)
 		path_nacl(w, i->subnet, 0);
-	groups_stage(w, interface, 0);
+	path_groups(w, interface, 0);
 	if (i->source_dest_check && !interface_owns(w->w, interface, &w->p.dst))
 		path_drop(w, HG_DROP_DEST_CHECK);
 }
@@ -177,8 +182,16 @@ static bool borrow_public(struct path *w, struct addr *ret)
 	       public_find(w->w, w->vpc, &w->quote.dst, ret);
 }
 
+/* What a balancer says is said by a virtual address, and that may be known outside as it is. */
+static bool is_bare_source(const struct path *w)
+{
+	const struct vip *v = vip_find(w->w, w->vpc, &w->p.src, NULL);
+
+	return w->is_balanced && v && v->subnet < 0;
+}
+
 /* Out by 'gateway'; 'nat' is the NAT gateway that sends, or -1. */
-static void leave_internet(struct path *w, const struct gateway *g, int nat)
+void path_leave_internet(struct path *w, const struct gateway *g, int nat)
 {
 	const struct model *m = w->w->m;
 	struct addr public = w->p.src, quoted;
@@ -189,13 +202,14 @@ static void leave_internet(struct path *w, const struct gateway *g, int nat)
 		go_out(w, g);
 		return;
 	}
-	if (is_private(&w->p.dst)) {
+	if (is_private(&w->p.dst) && !is_bare_source(w)) {
 		path_drop(w, HG_DROP_PRIVATE_DESTINATION);
 		return;
 	}
-	if (nat >= 0 ? !nat_public(w, nat, &public)
-		     : !public_find(w->w, w->vpc, &w->p.src, &public) &&
-			       !borrow_public(w, &public)) {
+	if (nat >= 0            ? !nat_public(w, nat, &public)
+	    : is_bare_source(w) ? false
+				: !public_find(w->w, w->vpc, &w->p.src, &public) &&
+					  !borrow_public(w, &public)) {
 		path_drop(w, HG_DROP_NO_PUBLIC_ADDRESS);
 		return;
 	}
@@ -242,7 +256,8 @@ void path_depart(struct path *w, int nat)
 		path_drop(w, HG_DROP_NO_ROUTE);
 		return;
 	}
-	if (w->subnet >= 0 && address_subnet(w->w, w->vpc, &w->p.dst) == w->subnet) {
+	if ((w->subnet >= 0 && address_subnet(w->w, w->vpc, &w->p.dst) == w->subnet) ||
+	    vip_find(w->w, w->vpc, &w->p.dst, NULL)) {
 		path_arrive(w);
 		return;
 	}
@@ -258,7 +273,7 @@ void path_depart(struct path *w, int nat)
 	}
 	switch (route.kind) {
 	case ROUTE_INTERNET_GATEWAY:
-		leave_internet(w, &m->internet_gateways[route.target], nat);
+		path_leave_internet(w, &m->internet_gateways[route.target], nat);
 		break;
 	case ROUTE_EGRESS_ONLY_GATEWAY:
 		path_leave(w);
@@ -292,8 +307,31 @@ static void walk_inside(struct path *w)
 {
 	w->vpc = w->h->vpc;
 	w->subnet = w->h->at_subnet;
-	groups_stage(w, sender_of(w), 1);
-	path_depart(w, -1);
+	path_groups(w, sender_of(w), 1);
+	if (balance_is_back(w)) {
+		if (w->n > 0)
+			w->stages[0].through = balance_through(w);
+		balance_back(w);
+	} else if (balance_is_gone(w)) {
+		if (address_subnet(w->w, w->vpc, &w->p.dst) != w->subnet)
+			path_leave(w);
+		balance_drop_gone(w);
+	} else {
+		path_depart(w, -1);
+	}
+}
+
+/* To the balancer of a host: nobody else's filters come before its own. */
+static void walk_host(struct path *w)
+{
+	w->vpc = w->h->vpc;
+	w->subnet = address_subnet(w->w, w->vpc, &w->p.src);
+	if (balance_is_back(w))
+		balance_back(w);
+	else if (balance_is_gone(w))
+		balance_drop_gone(w);
+	else
+		balance_forward(w);
 }
 
 static bool is_here(const struct gateway *g, int vpc, const char *device)
@@ -350,10 +388,12 @@ static void walk_outside(struct path *w)
 
 	w->subnet = SUBNET_OUTSIDE;
 	w->leaves = true;
-	if (w->p.dst.family == 6)
-		walk_in6(w);
+	if (balance_is_gone(w))
+		balance_drop_gone(w);
 	else if (place.kind != PLACE_NONE)
 		enter_elastic(w, &place);
+	else if (w->p.dst.family == 6)
+		walk_in6(w);
 	else
 		path_drop(w, HG_DROP_NO_ROUTE);
 }
@@ -370,6 +410,8 @@ static void path_begin(struct path *ret, const struct hearing *h)
 		.vpc = -1,
 		.subnet = -1,
 		.nat = -1,
+		.group = -1,
+		.target = -1,
 	};
 }
 
@@ -391,8 +433,15 @@ void path_walk(struct path *ret, const struct hearing *h, const struct connectio
 	ret->port = port;
 	if (h->role == ROLE_UPLINK)
 		walk_outside(ret);
+	else if (h->role == ROLE_HOST)
+		walk_host(ret);
 	else
 		walk_inside(ret);
+	/* Its way has led elsewhere. */
+	if (c && c->is_balanced && !ret->is_balanced && !ret->is_over) {
+		path_stage(ret, STAGE_FORGET, -1)->reason = HG_DROP_NO_FLOW;
+		ret->is_over = true;
+	}
 	if (ret->astray && !ret->is_over) {
 		path_stage(ret, ret->astray, -1)->reason =
 			ret->astray == STAGE_DROP ? HG_DROP_NAT_UNSOLICITED

@@ -6,7 +6,7 @@
  *   packet, tables -> stages, in order (who judges the packet, as it is by then)
  *                  -> where it comes out, and as what
  *
- * Shape    docs/semantics.md, sections 8 and 10 to 13. A stage that refuses whatever the
+ * Shape    docs/semantics.md, sections 8, 10 to 13 and 15. A stage that refuses whatever the
  *          rules is the last one.
  * Units    Indexes into the model; -1 is none. Positions: 0 the sender, 1 the receiver.
  * Owner    A value. Borrows the hearing and the connection.
@@ -19,9 +19,10 @@
 enum stage_kind {
 	STAGE_GROUPS = 1, /* of interface 'object' */
 	STAGE_INSTANCE,   /* the groups of NAT instance 'object' */
+	STAGE_BALANCER,   /* the groups of load balancer 'object' */
 	STAGE_NACL,       /* 'object' */
 	STAGE_DROP,       /* for 'reason' */
-	STAGE_FORGET,     /* NO_FLOW, and the connection is no more */
+	STAGE_FORGET,     /* for 'reason', and the connection is no more */
 	STAGE_ANEW        /* the connection is no more, and the packet a new one */
 };
 
@@ -31,6 +32,8 @@ struct stage {
 	struct l4 p;
 	uint32_t reason;
 	enum told told;
+	struct addr
+		through; /* groups: a virtual address that is the peer, too; or family 0 */
 };
 
 enum out { OUT_KERNEL, OUT_PORT, OUT_DEVICE };
@@ -60,9 +63,15 @@ struct path {
 	bool is_inbound, is_egress_only;
 	struct addr nat_address; /* of the connection: elastic IP, or private */
 
+	/* A balancer on its way, and for a new connection: */
+	bool is_balanced, is_preserved;
+	struct l4 asked;   /* the packet as it came to the virtual address */
+	int group, target; /* that it goes to */
+
 	enum out out;
 	const char *device;   /* not for the kernel */
 	struct addr via;      /* family 0: the port's instance */
+	bool is_via_open;     /* or whatever the kernel says */
 	char zone[ZONE_TEXT]; /* where answers come in */
 };
 

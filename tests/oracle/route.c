@@ -2,6 +2,7 @@
 #include "tests/oracle/route.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Ranges that routes do not forward, whatever covers them. */
@@ -77,6 +78,69 @@ int internet_gateway_of(const struct world *w, int vpc)
 	return -1;
 }
 
+const struct vip *vip_find(const struct world *w, int vpc, const struct addr *a,
+			   const struct load_balancer **ret_balancer)
+{
+	for (size_t i = 0; i < w->m->n_load_balancers; i++) {
+		const struct load_balancer *b = &w->m->load_balancers[i];
+
+		for (size_t k = 0; b->vpc == vpc && k < b->n_vips; k++)
+			if (same_addr(&b->vips[k].address, a)) {
+				if (ret_balancer)
+					*ret_balancer = b;
+				return &b->vips[k];
+			}
+	}
+	return NULL;
+}
+
+const struct listener *listener_find(const struct world *w, const char *vpc,
+				     const struct l4 *p)
+{
+	const struct load_balancer *b = NULL;
+
+	for (size_t v = 0; v < w->m->n_vpcs; v++)
+		if (strcmp(w->m->vpcs[v].name, vpc) == 0)
+			vip_find(w, v, &p->dst, &b);
+	for (size_t i = 0; b && i < b->n_listeners; i++) {
+		const struct listener *l = &b->listeners[i];
+		bool is_tcp = l->protocol != TARGET_UDP,
+		     is_udp = l->protocol != TARGET_TCP;
+
+		if (l->port == p->dport &&
+		    ((p->protocol == 6 && is_tcp) || (p->protocol == 17 && is_udp)))
+			return l;
+	}
+	return NULL;
+}
+
+/* The node of a balancer that has this elastic IP. */
+static const struct vip *node_with(const struct world *w, int elastic_ip)
+{
+	int owner = w->m->elastic_ips[elastic_ip].load_balancer;
+	const struct load_balancer *b = &w->m->load_balancers[owner];
+
+	for (size_t k = 0; k < b->n_vips; k++)
+		if (b->vips[k].elastic_ip == elastic_ip)
+			return &b->vips[k];
+	abort();
+}
+
+/* A virtual address outside of its VPC is known at uplinks as it is. */
+static void find_bare(const struct world *w, const struct addr *a, struct place *ret)
+{
+	for (size_t v = 0; v < w->m->n_vpcs; v++) {
+		const struct vip *vip = vip_find(w, v, a, NULL);
+
+		if (!vip || vip->subnet >= 0 || in_vpc(w, v, a))
+			continue;
+		ret->kind = internet_gateway_of(w, v) >= 0 ? PLACE_BALANCER
+							   : PLACE_UNATTACHED;
+		ret->vpc = v;
+		ret->private_address = *a;
+	}
+}
+
 struct place place_find(const struct world *w, const struct addr *a)
 {
 	const struct model *m = w->m;
@@ -95,10 +159,17 @@ struct place place_find(const struct world *w, const struct addr *a)
 			p.vpc = m->nat_gateways[e->nat_gateway].vpc;
 			p.nat = e->nat_gateway;
 			p.private_address = m->nat_gateways[p.nat].private_address;
+		} else if (e->load_balancer >= 0) {
+			p.vpc = m->load_balancers[e->load_balancer].vpc;
+			p.private_address = node_with(w, i)->address;
 		}
 		if (p.vpc >= 0 && internet_gateway_of(w, p.vpc) >= 0)
-			p.kind = p.nat >= 0 ? PLACE_NAT : PLACE_INTERFACE;
+			p.kind = e->interface >= 0 ? PLACE_INTERFACE
+				 : p.nat >= 0      ? PLACE_NAT
+						   : PLACE_BALANCER;
 	}
+	if (p.kind == PLACE_NONE)
+		find_bare(w, a, &p);
 	return p;
 }
 
@@ -110,9 +181,14 @@ bool public_find(const struct world *w, int vpc, const struct addr *private_addr
 	for (size_t i = 0; i < m->n_elastic_ips; i++) {
 		const struct elastic_ip *e = &m->elastic_ips[i];
 
-		if (e->interface < 0 || m->interfaces[e->interface].vpc != vpc ||
-		    !same_addr(&e->private_address, private_address))
+		if (e->load_balancer >= 0) {
+			if (m->load_balancers[e->load_balancer].vpc != vpc ||
+			    !same_addr(&node_with(w, i)->address, private_address))
+				continue;
+		} else if (e->interface < 0 || m->interfaces[e->interface].vpc != vpc ||
+			   !same_addr(&e->private_address, private_address)) {
 			continue;
+		}
 		*ret = e->address;
 		return internet_gateway_of(w, vpc) >= 0;
 	}

@@ -20,10 +20,16 @@ struct choice {
 struct choice route_find(const struct world *w, int vpc, int subnet,
 			 const struct addr *to);
 
-enum place_kind { PLACE_NONE, PLACE_INTERFACE, PLACE_NAT, PLACE_UNATTACHED };
+enum place_kind {
+	PLACE_NONE,
+	PLACE_INTERFACE,
+	PLACE_NAT,
+	PLACE_BALANCER, /* of a node, or a bare virtual address */
+	PLACE_UNATTACHED
+};
 
 struct place {
-	enum place_kind kind; /* NONE: no elastic IP of the rule set */
+	enum place_kind kind; /* NONE: no elastic IP or bare address of the rule set */
 	int vpc, nat;
 	struct addr private_address;
 };
@@ -35,4 +41,10 @@ bool public_find(const struct world *w, int vpc, const struct addr *private_addr
 /* Those of a NAT gateway that are in use; returns how many. */
 size_t nat_addresses(const struct world *w, int nat, struct addr ret[8]);
 int nat_find(const struct world *w, int vpc, const struct addr *private_address);
+/* The virtual address of a VPC; NULL: it is none. */
+const struct vip *vip_find(const struct world *w, int vpc, const struct addr *a,
+			   const struct load_balancer **ret_balancer);
+/* Of the virtual address that 'p' is for, in the VPC of that name. */
+const struct listener *listener_find(const struct world *w, const char *vpc,
+				     const struct l4 *p);
 int internet_gateway_of(const struct world *w, int vpc);
