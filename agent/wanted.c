@@ -193,7 +193,8 @@ static void hosts_add(struct neighbours_of *w, const struct model *m,
 
 /* ---- all of it ---- */
 
-/* A port without a subnet has no table, and is what it is elsewhere. */
+/* A port without a subnet has no table, and is what it is elsewhere. A host sends on what
+ * comes for a balancer. */
 static bool device_is_routed(const struct model *m, const struct device *d)
 {
 	const struct interface *i;
@@ -201,6 +202,8 @@ static bool device_is_routed(const struct model *m, const struct device *d)
 	if (d->role != HG_ROLE_HOST && d->role != HG_ROLE_PORT)
 		return false;
 	i = &m->interfaces[d->index];
+	if (d->role == HG_ROLE_HOST)
+		return has_balancer(m, i->vpc);
 	return i->subnet >= 0 && m->vpcs[i->vpc].is_routed;
 }
 

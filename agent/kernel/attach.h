@@ -27,7 +27,7 @@ struct attach_want {
 	uint32_t id; /* in the image */
 	enum hook hook;
 	uint32_t role;  /* HG_ROLE_* */
-	bool is_routed; /* its VPC is */
+	bool is_routed; /* host, port: some of what comes in is sent on */
 };
 
 enum attach_state { ATTACH_ABSENT, ATTACH_ATTACHED, ATTACH_FAILED };

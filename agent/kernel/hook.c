@@ -65,7 +65,7 @@ struct hook_choice hook_choose(enum hook wanted, const struct link *link)
 uint32_t hook_doors(uint32_t role, bool is_routed, bool is_xdp)
 {
 	bool is_port = role == HG_ROLE_PORT, is_host = role == HG_ROLE_HOST;
-	bool is_gateway = is_port ? is_routed : !is_host;
+	bool is_gateway = is_routed || !(is_port || is_host);
 
 	return (is_xdp ? RECORD_XDP : 0U) | (!is_xdp || is_gateway ? RECORD_IN : 0U) |
 	       (is_host || is_port ? RECORD_OUT : 0U);

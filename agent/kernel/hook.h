@@ -33,6 +33,7 @@ struct hook_choice {
 };
 
 struct hook_choice hook_choose(enum hook wanted, const struct link *link);
-/* RECORD_XDP, RECORD_IN, RECORD_OUT. 'role' is HG_ROLE_*. */
+/* RECORD_XDP, RECORD_IN, RECORD_OUT. 'role' is HG_ROLE_*; at a host's or port's device that
+ * 'is_routed' some of what comes in is sent on. */
 uint32_t hook_doors(uint32_t role, bool is_routed, bool is_xdp);
 const char *hook_name(enum hook hook); /* "auto" */

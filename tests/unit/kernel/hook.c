@@ -48,8 +48,10 @@ static const struct {
 } doors[] = {
 	{ "a host has an in door and an out door", HG_ROLE_HOST, false, false,
 	  RECORD_IN | RECORD_OUT },
-	{ "by XDP its in door is one", HG_ROLE_HOST, true, true,
+	{ "by XDP its in door is one", HG_ROLE_HOST, false, true,
 	  RECORD_XDP | RECORD_OUT },
+	{ "where a balancer sends on there is a TC door behind XDP", HG_ROLE_HOST, true,
+	  true, RECORD_XDP | RECORD_IN | RECORD_OUT },
 	{ "a port of a VPC that is not routed has the same", HG_ROLE_PORT, false, true,
 	  RECORD_XDP | RECORD_OUT },
 	{ "in a routed one there is a TC door behind XDP", HG_ROLE_PORT, true, true,
