@@ -48,8 +48,7 @@ int meters_add_idle(struct dataplane *dp, const uint32_t idle_timeouts[static HG
 	return 0;
 }
 
-/* The object that counts at each meter of 'image', 0 nobody. */
-static void owners_read(const struct image *image, uint32_t ret[static HG_METERS])
+void meters_owners(const struct image *image, uint32_t ret[static HG_METERS])
 {
 	const struct hg_header *h = image_header(image);
 
@@ -75,6 +74,43 @@ static void owners_read(const struct image *image, uint32_t ret[static HG_METERS
 	}
 }
 
+static bool forwards_to(const struct image *image, const struct hg_listener *l,
+			const char *group)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (unsigned i = 0; i < l->n_forwards && i < HG_MAX_FORWARDS; i++) {
+		const struct hg_pool *p =
+			image_record(image, h->pools, l->forward[i].pool, sizeof(*p));
+
+		if (p && strcmp(image_object_name(image, p->object), group) == 0)
+			return true;
+	}
+	return false;
+}
+
+unsigned meters_of_group(const struct image *image, const char *group,
+			 bool ret[static HG_METERS])
+{
+	const struct hg_header *h = image_header(image);
+	unsigned n = 0;
+
+	memset(ret, 0, HG_METERS * sizeof(*ret));
+	for (uint32_t id = 1; image->lines && id < h->listeners.n; id++) {
+		const struct hg_listener *l =
+			image_record(image, h->listeners, id, sizeof(*l));
+		const struct hg_vip *vip =
+			l ? image_record(image, h->vips, l->vip, sizeof(*vip)) : NULL;
+
+		if (!vip || vip->meter >= HG_METERS || ret[vip->meter] ||
+		    (group && !forwards_to(image, l, group)))
+			continue;
+		ret[vip->meter] = true;
+		n++;
+	}
+	return n;
+}
+
 static bool is_same(const struct image *a, uint32_t object_a, const struct image *b,
 		    uint32_t object_b)
 {
@@ -94,8 +130,8 @@ int meters_stage(struct dataplane *dp, const struct image *image)
 
 	if (!none || !owners)
 		return -ENOMEM;
-	owners_read(image, owners);
-	owners_read(&old, owners + HG_METERS);
+	meters_owners(image, owners);
+	meters_owners(&old, owners + HG_METERS);
 	for (uint32_t i = 1; i < HG_METERS; i++) {
 		if (!owners[i] || is_same(image, owners[i], &old, owners[HG_METERS + i]))
 			continue;
