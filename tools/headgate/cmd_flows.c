@@ -54,6 +54,7 @@ static int add_flow(void *arg, const struct json *f)
 	else
 		table_text(t, buf, PAINT_NONE);
 	add_nat(t, json_get(f, "nat"));
+	table_text(t, view_text(f, "balancer"), PAINT_NONE);
 	add_seconds(t, f, "age");
 	add_seconds(t, f, "idle");
 	table_cell(t, "%" PRIu64, packets);
@@ -66,10 +67,10 @@ static int add_flow(void *arg, const struct json *f)
 
 static enum exit_code list(const struct cli *cli, const char *path)
 {
-	static const char *const heads[] = { "PROTOCOL",    "STATE",    "SOURCE",
-					     "DESTINATION", "NAT",      ">AGE",
-					     ">IDLE",       ">PACKETS", ">BYTES",
-					     "TRACKED",     NULL };
+	static const char *const heads[] = { "PROTOCOL",    "STATE",   "SOURCE",
+					     "DESTINATION", "NAT",     "BALANCER",
+					     ">AGE",        ">IDLE",   ">PACKETS",
+					     ">BYTES",      "TRACKED", NULL };
 	_cleanup_(table_freep) struct table *t = table_new(heads, cli->colour);
 	struct splitter s = { .on_item = add_flow, .arg = t };
 	enum exit_code r;

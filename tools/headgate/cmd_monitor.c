@@ -58,6 +58,16 @@ static void print_rule(const struct json *e)
 		printf(" rule %s", name);
 }
 
+/* " web 10.0.1.20:443 healthy > unhealthy, Target.Timeout" */
+static void print_health(const struct json *e)
+{
+	printf(" %s %s %s > %s", or_dash(view_text(e, "target_group")),
+	       or_dash(view_text(e, "target")), or_dash(view_text(e, "from")),
+	       or_dash(view_text(e, "to")));
+	if (view_text(e, "reason"))
+		printf(", %s", view_text(e, "reason"));
+}
+
 static int print_event(void *arg, const struct json *e)
 {
 	const struct cli *cli = arg;
@@ -85,6 +95,8 @@ static int print_event(void *arg, const struct json *e)
 		} else if (strcmp(event, "device") == 0) {
 			printf(" %s %s", or_dash(view_text(e, "device")),
 			       or_dash(view_text(e, "state")));
+		} else if (strcmp(event, "health") == 0) {
+			print_health(e);
 		}
 		putchar('\n');
 	}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "balancer.h"
 #include "base/cleanup.h"
 #include "config/json.h"
 #include "http.h"
@@ -11,7 +12,7 @@
 #include "view.h"
 
 struct noun {
-	const char *name, *path, *key; /* the member that names an object */
+	const char *name, *path, *key; /* the member that names an object, or several */
 	const char *called;            /* of one */
 	const char *const *heads;      /* a row an object, or */
 	void (*add)(struct table *t, const struct json *object);
@@ -426,6 +427,10 @@ static const struct noun nouns[] = {
 	  PAGES(print_group) },
 	{ "nat", "/v1/nat", "name", "NAT gateway",
 	  ROWS_AND(nat_heads, add_nat, print_nat_details) },
+	{ "load-balancers", "/v1/load-balancers", "name", "load balancer",
+	  ROWS_AND(balancer_heads, balancer_add, balancer_print) },
+	{ "targets", "/v1/targets", "target_group", "target group with targets",
+	  ROWS(target_heads, target_add) },
 	{ "prefix-lists", "/v1/prefix-lists", "name", "prefix list",
 	  ROWS_AND(list_heads, add_prefix_list, print_entries) },
 	{ "devices", "/v1/devices", "device", "device", ROWS(device_heads, add_device) },
@@ -470,39 +475,58 @@ static void print_objects(const struct cli *cli, const struct noun *noun,
 		table_print(t, stdout);
 }
 
-static enum exit_code show_one(const struct cli *cli, const struct noun *noun,
-			       const struct json *all, const char *name)
+/* What is called 'name', and NULL for all. */
+static size_t objects_find(const struct noun *noun, const struct json *all,
+			   const char *name, const struct json **ret)
 {
+	size_t n = 0;
+
 	for (const struct json *o = json_first(all); o; o = json_next(o)) {
 		const char *called = view_text(o, noun->key);
 
-		if (!called || strcmp(called, name) != 0)
-			continue;
-		if (cli->json) {
-			view_print(o, true);
-			return EXIT_YES;
-		}
-		print_objects(cli, noun, &o, 1);
-		if (noun->details)
-			noun->details(cli, o);
-		return EXIT_YES;
+		if (!name || (called && strcmp(called, name) == 0))
+			ret[n++] = o;
 	}
-	fprintf(stderr, "headgate show %s: no %s is called \"%s\"\n", noun->name,
-		noun->called, name);
-	return EXIT_NO;
+	return n;
 }
 
-static enum exit_code show_all(const struct cli *cli, const struct noun *noun,
-			       const struct json *all)
+static void print_json(const struct json *const objects[], size_t n, bool is_list)
 {
-	size_t n = json_size(all), i = 0;
-	_cleanup_free_ const struct json **objects = calloc(n + 1, sizeof(*objects));
+	struct json *list;
+
+	if (!is_list) {
+		view_print(objects[0], true);
+		return;
+	}
+	list = json_new_array();
+	for (size_t i = 0; i < n; i++)
+		json_add(list, json_copy(objects[i]));
+	view_print(list, true);
+	json_free(list);
+}
+
+static enum exit_code show(const struct cli *cli, const struct noun *noun,
+			   const struct json *all, const char *name)
+{
+	_cleanup_free_ const struct json **objects =
+		calloc(json_size(all) + 1, sizeof(*objects));
+	size_t n;
 
 	if (!objects)
 		return EXIT_REFUSED;
-	for (const struct json *o = json_first(all); o && i < n; o = json_next(o))
-		objects[i++] = o;
-	print_objects(cli, noun, objects, i);
+	n = objects_find(noun, all, name, objects);
+	if (name && n == 0) {
+		fprintf(stderr, "headgate show %s: no %s is called \"%s\"\n", noun->name,
+			noun->called, name);
+		return EXIT_NO;
+	}
+	if (cli->json) {
+		print_json(objects, n, strcmp(noun->name, "targets") == 0);
+		return EXIT_YES;
+	}
+	print_objects(cli, noun, objects, n);
+	for (size_t i = 0; name && noun->details && i < n; i++)
+		noun->details(cli, objects[i]);
 	return EXIT_YES;
 }
 
@@ -526,5 +550,5 @@ enum exit_code cmd_show(const struct cli *cli)
 	r = api_get(cli, path, &all);
 	if (r != EXIT_YES)
 		return r;
-	return name ? show_one(cli, noun, all, name) : show_all(cli, noun, all);
+	return show(cli, noun, all, name);
 }

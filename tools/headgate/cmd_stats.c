@@ -164,6 +164,22 @@ static void print_gateway(const struct json *s)
 		       view_count(nat, "ports_taken"));
 }
 
+/* Nothing where no rule set has targets. */
+static void print_targets(const struct json *s)
+{
+	const struct json *pools = json_get(s, "pools"), *probe = json_get(s, "probe");
+	char human[HUMAN_TEXT] = "";
+
+	if (view_count(pools, "members") == 0)
+		return;
+	if (!json_bool(json_get(probe, "running")))
+		snprintf(human, sizeof(human), "; nobody checks them");
+	printf("targets %" PRIu64 " of %" PRIu64 " members of %" PRIu64
+	       " pools take connections, %" PRIu64 " pools fail open%s\n",
+	       view_count(pools, "usable"), view_count(pools, "members"),
+	       view_count(pools, "pools"), view_count(pools, "failing_open"), human);
+}
+
 static void print_tables(const struct json *s)
 {
 	const struct json *flows = json_get(s, "flows"), *image = json_get(s, "image");
@@ -176,6 +192,7 @@ static void print_tables(const struct json *s)
 	       n, max, max ? 100.0 * n / max : 0.0, view_count(flows, "established"),
 	       view_count(flows, "refused"));
 	print_gateway(s);
+	print_targets(s);
 	printf("image   %" PRIu64 " rules in %" PRIu64 " classifiers, %s\n",
 	       view_count(image, "rules"), view_count(image, "classifiers"),
 	       bytes_print(view_count(image, "bytes"), human));

@@ -138,10 +138,10 @@ const struct command commands[] = {
 			"With a NAME, only the object of that name.",
 			"Hits count judgements, that is new connections, untracked and "
 			"refused packets, not the packets of tracked connections."),
-		.examples =
-			EXAMPLES("headgate show nacls edge",
-				 "headgate show routes private", "headgate show nat",
-				 "headgate show rules 7", "headgate show devices --json"),
+		.examples = EXAMPLES("headgate show nacls edge",
+				     "headgate show routes private", "headgate show nat",
+				     "headgate show targets web", "headgate show rules 7",
+				     "headgate show devices --json"),
 		.kind = ARGUMENT_WORD,
 		.words = WORDS(
 			{ "rules", "the rule set itself, as it was applied",
@@ -160,6 +160,13 @@ const struct command commands[] = {
 			  "[NAME]" },
 			{ "nat", "NAT gateways: addresses, settings and metrics",
 			  "[NAME]" },
+			{ "load-balancers",
+			  "load balancers: listeners, healthy targets and metrics",
+			  "[NAME]" },
+			{ "targets",
+			  "targets: health and why, connections, checks; of one group "
+			  "by its name",
+			  "[GROUP]" },
 			{ "prefix-lists", "prefix lists and how full they are",
 			  "[NAME]" },
 			{ "devices", "devices: attached how, where and why", "[NAME]" }),
@@ -221,7 +228,8 @@ const struct command commands[] = {
 			ABOUT("One line a connection, in no order; the source is whoever "
 			      "opened it. Packets and bytes are of both directions. NAT "
 			      "is what the ends become on the way: the source, or \"to\" "
-			      "the destination."),
+			      "the destination, which through a load balancer is the "
+			      "target."),
 		.examples = EXAMPLES("headgate flows --to 10.0.1.0/24 --port 443",
 				     "headgate flows --nat 203.0.113.20 --port 40001",
 				     "headgate flows --state established --watch"),
@@ -257,8 +265,9 @@ const struct command commands[] = {
 		.args = "",
 		.help = "print events as they happen",
 		.about = ABOUT(
-			"Drops with reason and rule, connections that open, rule-set and "
-			"device changes; one line an event, until interrupted."),
+			"Drops with reason and rule, connections that open, rule-set, "
+			"device and health changes; one line an event, until "
+			"interrupted."),
 		.options = OPTIONS({ "drops", 0, NULL, "Drops only." }),
 		.run = cmd_monitor,
 	},

@@ -243,6 +243,60 @@ run 0 "one is shown by its name" show nat nat-a
 says out '^security groups nat$' "with its groups"
 says out '^forwards tcp port 2222 to 10.0.1.10:22$' "what it lets in"
 says out '^BytesOutToSource  *9007199254740993$' "and all metrics, to the last digit"
+answer GET /v1/load-balancers 200 <<'ANSWER'
+[{"name":"edge","type":"network","vpc":"prod","cross_zone":false,"security_groups":["lb"],
+  "addresses":[{"address":"10.0.0.100","subnet":"pub-a","elastic_ip":"203.0.113.30","zone":"a"},
+               {"address":"fd00::100","subnet":"pub-a","elastic_ip":null,"zone":"a"}],
+  "listeners":[{"protocol":"tcp","port":443,"idle_timeout":350,"syn_protection":"auto",
+                "forward":[{"target_group":"web","weight":9},{"target_group":"new","weight":1}]},
+               {"protocol":"udp","port":53,"idle_timeout":350,"syn_protection":"auto","forward":[{"target_group":"web","weight":1}]}],
+  "target_groups":[{"name":"web","protocol":"tcp","port":443,"targets":3,"HealthyHostCount":2,"UnHealthyHostCount":1,"fails_open":false},
+                   {"name":"new","protocol":"tcp","port":443,"targets":1,"HealthyHostCount":0,"UnHealthyHostCount":1,"fails_open":true}],
+  "metrics":{"ActiveFlowCount":12,"NewFlowCount":"9007199254740993","ProcessedBytes":1536,"RejectedFlowCount":2,
+             "TCP_Client_Reset_Count":3,"TCP_ELB_Reset_Count":4,"TCP_Target_Reset_Count":5,"HealthyHostCount":2,"UnHealthyHostCount":2}},
+ {"name":"inspect","type":"gateway","vpc":"prod","subnet":null,"stickiness":"5_tuple","idle_timeout":350,
+  "target_groups":[{"name":"ids","HealthyHostCount":1,"UnHealthyHostCount":0,"fails_open":false}],
+  "metrics":{"ActiveFlowCount":1,"NewFlowCount":1,"ProcessedBytes":0,"HealthyHostCount":1,"UnHealthyHostCount":0}}]
+ANSWER
+run 0 "load balancers are shown" show load-balancers
+same "a line each, of both kinds, with the main metrics" <<'WANT'
+NAME     TYPE     ADDRESSES             ZONES  LISTENERS       TARGET GROUPS  HEALTHY  ACTIVE               NEW    BYTES  RESETS  REJECTED
+edge     network  10.0.0.100,fd00::100  a      tcp:443,udp:53  web,new            2/4      12  9007199254740993  1.5 KiB      12         2
+inspect  gateway  -                     -      -               ids                1/1       1                 1      0 B       0         0
+WANT
+run 0 "one is shown by its name" show load-balancers edge
+says out '^security groups lb$' "with its groups"
+says out '^tcp port 443, idle after 5m50s: web (9) new (1)$' "where each listener sends to, by weight"
+says out '^target group web: 3 targets, 2 healthy, 1 unhealthy$' "how its target groups are"
+says out '^target group new: .* all take connections$' "and which of them fails open"
+says out '^TCP_Target_Reset_Count  *5$' "and all metrics"
+answer GET /v1/targets 200 <<'ANSWER'
+[{"target_group":"dns","target":"10.0.1.53:53","address":"10.0.1.53","port":53,"zone":null,"weight":1,"state":"initial",
+  "reason":"Elb.RegistrationInProgress","description":"registered, not checked yet","since":"2026-01-02T04:30:00Z",
+  "checks":{"ok":0,"failed":0,"last_ms":null},"takes_new":true,"active_flows":0},
+ {"target_group":"web","target":"interface/web-1:443","address":"10.0.1.10","port":443,"zone":"a","weight":2,"state":"healthy",
+  "reason":null,"description":null,"since":"2026-01-02T04:30:00Z","checks":{"ok":40,"failed":1,"last_ms":1.25},"takes_new":true,"active_flows":7},
+ {"target_group":"web","target":"10.0.1.20:8443","address":"10.0.1.20","port":8443,"zone":"a","weight":1,"state":"unhealthy",
+  "reason":"Target.Timeout","description":"no answer in time","since":"2026-01-02T04:30:00Z","checks":{"ok":3,"failed":9,"last_ms":5000},
+  "takes_new":false,"active_flows":0}]
+ANSWER
+run 0 "targets are shown" show targets
+same "a line each, with state and reason" <<'WANT'
+TARGET GROUP  TARGET               ZONE  WEIGHT  STATE      REASON                      NEW  ACTIVE  OK  FAILED  LAST MS  DESCRIPTION
+dns           10.0.1.53:53         -          1  initial    Elb.RegistrationInProgress  yes       0   0       0        -  registered, not checked yet
+web           interface/web-1:443  a          2  healthy    -                           yes       7  40       1      1.2  -
+web           10.0.1.20:8443       a          1  unhealthy  Target.Timeout              no        0   3       9   5000.0  no answer in time
+WANT
+run 0 "those of one group by its name" show targets web
+if [ "$(wc -l <out)" = 3 ] && ! grep -q dns out; then
+	result ok "and no others"
+else
+	result "not ok" "and no others"
+fi
+run 0 "and in JSON" show targets web --json
+json '[t["target"] for t in d] == ["interface/web-1:443", "10.0.1.20:8443"]' "as a list, because there may be many"
+run 1 "a group that has none is a no" show targets nothing
+says err 'no target group with targets is called "nothing"' "and is called what it is"
 
 # ---- flows, monitor, stats ----
 flow='{"protocol":"tcp","source":"10.0.1.10","source_port":40000,"destination":"2001:db8::1","destination_port":443,
@@ -251,14 +305,15 @@ flow='{"protocol":"tcp","source":"10.0.1.10","source_port":40000,"destination":"
 nat() { # SOURCE DESTINATION
 	echo "$flow" | tr -d '\n' | sed "s,\"nat\":null,\"nat\":{\"source\":$1\,\"destination\":$2\,\"zone\":\"uplink/eth0\"},"
 }
-echo "[$flow,$(nat '"203.0.113.20:1024"' null),$(nat null '"[fd00::1]:80"'),$(nat '"192.0.2.1:9"' '"192.0.2.2:80"')]" | answer GET /v1/flows 200
+balanced=$(nat '"192.0.2.1:9"' '"192.0.2.2:80"' | sed 's,"icmp_id":null,&\,"balancer":"load_balancer/edge",')
+echo "[$flow,$(nat '"203.0.113.20:1024"' null),$(nat null '"[fd00::1]:80"'),$balanced]" | answer GET /v1/flows 200
 run 0 "connections are listed" flows --from 10.0.0.0/8 --port 443 -p tcp --state established -n 5
 same "a line each" <<'WANT'
-PROTOCOL  STATE        SOURCE           DESTINATION        NAT                            AGE  IDLE  PACKETS    BYTES  TRACKED
-tcp       established  10.0.1.10:40000  [2001:db8::1]:443  -                            1m15s    3s       18  2.1 KiB  sender,receiver
-tcp       established  10.0.1.10:40000  [2001:db8::1]:443  203.0.113.20:1024            1m15s    3s       18  2.1 KiB  sender,receiver
-tcp       established  10.0.1.10:40000  [2001:db8::1]:443  to [fd00::1]:80              1m15s    3s       18  2.1 KiB  sender,receiver
-tcp       established  10.0.1.10:40000  [2001:db8::1]:443  192.0.2.1:9 to 192.0.2.2:80  1m15s    3s       18  2.1 KiB  sender,receiver
+PROTOCOL  STATE        SOURCE           DESTINATION        NAT                          BALANCER              AGE  IDLE  PACKETS    BYTES  TRACKED
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  -                            -                   1m15s    3s       18  2.1 KiB  sender,receiver
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  203.0.113.20:1024            -                   1m15s    3s       18  2.1 KiB  sender,receiver
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  to [fd00::1]:80              -                   1m15s    3s       18  2.1 KiB  sender,receiver
+tcp       established  10.0.1.10:40000  [2001:db8::1]:443  192.0.2.1:9 to 192.0.2.2:80  load_balancer/edge  1m15s    3s       18  2.1 KiB  sender,receiver
 WANT
 sent '^GET /v1/flows?src=10.0.0.0/8&port=443&protocol=tcp&state=established&limit=5 ' \
 	"the agent does the filtering"
@@ -283,6 +338,8 @@ answer GET /v1/events 200 <<'ANSWER'
 {"event":"drop","time":"2026-01-02T04:30:00.123456Z","device":"veth1","door":"in","reason":"NACL_INGRESS","object":"network_acl/edge","rule":"*","protocol":"tcp","source":"10.0.1.9","source_port":40000,"destination":"10.0.1.10","destination_port":22,"icmp_type":null,"icmp_code":null,"tcp_flags":"S","bytes":74,"epoch":12}
 {"event":"drop","time":"2026-01-02T04:30:01.000000Z","device":"veth1","door":"out","reason":"SG_INGRESS","object":null,"rule":null,"protocol":"icmp","source":"10.0.1.9","source_port":null,"destination":"10.0.1.10","destination_port":null,"icmp_type":8,"icmp_code":0,"tcp_flags":null,"bytes":98,"epoch":12}
 {"event":"rules","time":"2026-01-02T04:30:02.000000Z","version":9,"action":"apply"}
+{"event":"health","time":"2026-01-02T04:30:03.000000Z","target_group":"web","target":"10.0.1.20:8443","from":"healthy","to":"unhealthy","reason":"Target.Timeout"}
+{"event":"health","time":"2026-01-02T04:30:04.000000Z","target_group":"web","target":"10.0.1.20:8443","from":"unhealthy","to":"healthy","reason":null}
 {"lost":17}
 ANSWER
 run 0 "events are printed as they come" monitor
@@ -290,6 +347,8 @@ same "a line each" <<'WANT'
 04:30:00.123456 drop NACL_INGRESS veth1 in tcp 10.0.1.9:40000 > 10.0.1.10:22 [S] 74 B, network_acl/edge rule *
 04:30:01.000000 drop SG_INGRESS veth1 out icmp 10.0.1.9 > 10.0.1.10 type 8/0 98 B
 04:30:02.000000 rules version 9 is in force (apply)
+04:30:03.000000 health web 10.0.1.20:8443 healthy > unhealthy, Target.Timeout
+04:30:04.000000 health web 10.0.1.20:8443 unhealthy > healthy
 17 events were lost: this reader is too slow
 WANT
 rm answers/requests
@@ -299,6 +358,7 @@ answer GET /v1/stats 200 <<'ANSWER'
 {"received":"9007199254740993","passed":100,"dropped":{"SG_INGRESS":20},"answered":2,"exempt":5,"passed_bytes":90000,
 "dropped_bytes":1200,"events_lost":0,"told":7,"devices":[],"flows":{"max":65536,"connections":3},"image":{"rules":12},
 "neighbours":{"max":65532,"entries":12,"resolved":10,"failed":1},"nat":{"port_sets":1,"max_port_sets":256,"ports_taken":55000},
+"pools":{"pools":3,"failing_open":1,"members":10,"usable":8},"probe":{"running":false,"pid":null,"restarts":2},
 "version":8,"epoch":12,"agent":"0.1","uptime":3600,"confirm_by":null}
 ANSWER
 run 0 "counters are printed" stats
@@ -307,6 +367,7 @@ says out '^SG_INGRESS  *20 ' "drops by reason"
 says out '^of dropped: 7 whose sender was told' "of how many the sender heard"
 says out '^hops    12 of 65532 neighbours, 10 resolved, 1 failed$' "how many neighbours are known"
 says out '^nat     1 of 256 busy destinations, 55000 ports taken towards them$' "and how busy NAT is"
+says out '^targets 8 of 10 members of 3 pools take connections, 1 pools fail open; nobody checks them$' "how targets are, and that they are not checked"
 run 0 "and in JSON" stats --json
 json 'd["received"] == "9007199254740993"' "as the agent wrote them"
 
