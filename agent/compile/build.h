@@ -7,7 +7,8 @@
  *          in the order of its rules, followed by that of its implicit deny;
  *          group_rules[] likewise without a last one. The rule of route i is route_rules
  *          + i, and table_routes[table] the first route of a table. Objects are numbered
- *          in the order of object_of_*() below, each kind in model order, from 1.
+ *          in the order of object_of_*() below, each kind in model order, from 1; virtual
+ *          addresses likewise, those of a balancer as written.
  * Owner    image_compile(), for the time of the call.
  * Errors   build_refuse() complains and counts: the image is not made.
  */
@@ -36,6 +37,12 @@ struct build {
 	uint32_t *vpc_gateways; /* id of its internet gateway, by VPC; 0 none */
 	uint32_t *nat_ids;      /* by NAT gateway */
 	uint32_t n_nats;        /* records: one more than the highest id */
+	uint32_t *meters;       /* by load balancer, then gateway load balancer */
+	uint32_t *vip_peers;    /* by id of virtual address: the peer of its class */
+	uint32_t *
+		device_gateways; /* by device id: of a host's that has a balancer; 0 none */
+	uint32_t n_gateways;     /* records */
+	VEC(const char *) pool_zones; /* by pool id; NULL: every zone */
 	struct devices devices;
 	uint32_t n_classifiers;
 };
@@ -134,6 +141,38 @@ static inline size_t instances_count(const struct model *m, size_t n)
 	for (size_t i = 0; i < n; i++)
 		count += m->nat_gateways[i].is_instance;
 	return count;
+}
+
+/* Load balancers with groups among the first 'n'. */
+static inline size_t guarded_count(const struct model *m, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += m->load_balancers[i].n_groups > 0;
+	return count;
+}
+
+/* In hg_header.interfaces: interfaces, then NAT instances, then balancers with groups. */
+static inline uint32_t id_of_instance(const struct model *m, size_t nat_gateway)
+{
+	return (uint32_t)(m->n_interfaces + instances_count(m, nat_gateway)) + 1;
+}
+
+static inline uint32_t id_of_guarded(const struct model *m, size_t load_balancer)
+{
+	return id_of_instance(m, m->n_nat_gateways) +
+	       (uint32_t)guarded_count(m, load_balancer);
+}
+
+/* Of the first virtual address of a load balancer. */
+static inline uint32_t id_of_vip(const struct model *m, size_t load_balancer)
+{
+	uint32_t id = 1;
+
+	for (size_t i = 0; i < load_balancer; i++)
+		id += (uint32_t)m->load_balancers[i].n_vips;
+	return id;
 }
 
 /* In hg_header.gateways: internet gateways first. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <hg/classifier.h>
+#include <hg/event.h>
 #include <hg/trie.h>
 
 #include "base/cleanup.h"
@@ -19,6 +20,11 @@ static bool is_inside(const struct image *image, uint64_t line, uint64_t bytes)
 	uint64_t n = (bytes + HG_LINE - 1) / HG_LINE;
 
 	return line <= image->n_lines && n <= image->n_lines - line;
+}
+
+static bool is_power_of_two(uint32_t n)
+{
+	return n && !(n & (n - 1));
 }
 
 static bool table_is_inside(const struct image *image, struct hg_table table, size_t size)
@@ -84,6 +90,10 @@ const char *object_kind_name(uint32_t kind)
 		[HG_OBJECT_ELASTIC_IP] = "elastic_ip",
 		[HG_OBJECT_NAT_GATEWAY] = "nat_gateway",
 		[HG_OBJECT_PEERING] = "peering",
+		[HG_OBJECT_TARGET_GROUP] = "target_group",
+		[HG_OBJECT_LOAD_BALANCER] = "load_balancer",
+		[HG_OBJECT_GATEWAY_LOAD_BALANCER] = "gateway_load_balancer",
+		[HG_OBJECT_RATE_LIMIT] = "rate_limit",
 	};
 
 	return kind < ARRAY_SIZE(names) ? names[kind] : "";
@@ -226,7 +236,8 @@ static bool uplinks_are_good(const struct image *image)
 				image_record(image, u->places, k, sizeof(*p));
 
 			if (p->vpc >= h->vpcs.n || p->nat >= h->nats.n ||
-			    p->object >= h->objects.n || p->gateway >= h->gateways.n)
+			    p->vip >= h->vips.n || p->object >= h->objects.n ||
+			    p->gateway >= h->gateways.n)
 				return false;
 		}
 	}
@@ -302,12 +313,13 @@ static bool classifier_is_good(const struct image *image, uint32_t vpc, uint32_t
 }
 
 /* The route ids of a subnet's table. */
-static bool vector_is_inside(const struct image *image, const struct hg_subnet *s)
+static bool vectors_are_inside(const struct image *image, const struct hg_subnet *s)
 {
 	const struct hg_vpc *v =
 		image_record(image, image_header(image)->vpcs, s->vpc, sizeof(*v));
 
-	return !s->routes || is_inside(image, s->routes, (uint64_t)v->n_rows * 4);
+	return (!s->routes || is_inside(image, s->routes, (uint64_t)v->n_rows * 4)) &&
+	       (!s->onward || is_inside(image, s->onward, (uint64_t)v->n_rows * 4));
 }
 
 static bool places_are_good(const struct image *image)
@@ -320,7 +332,7 @@ static bool places_are_good(const struct image *image)
 
 		if (d->vpc >= h->vpcs.n || d->subnet >= h->subnets.n ||
 		    d->interface >= h->interfaces.n || d->object >= h->objects.n ||
-		    d->uplink >= h->uplinks.n)
+		    d->uplink >= h->uplinks.n || d->gateway >= h->gateways.n)
 			return false;
 	}
 	for (uint32_t i = 1; i < h->interfaces.n; i++) {
@@ -339,11 +351,92 @@ static bool places_are_good(const struct image *image)
 
 		if (s->vpc >= h->vpcs.n || s->object >= h->objects.n ||
 		    s->nacl_object >= h->objects.n || s->device >= h->devices.n ||
-		    s->table_object >= h->objects.n || !vector_is_inside(image, s))
+		    s->table_object >= h->objects.n || s->limit >= h->limits.n ||
+		    !vectors_are_inside(image, s))
 			return false;
 		for (int d = 0; d < 2; d++)
 			if (s->nacl[d] && !classifier_is_good(image, s->vpc, s->nacl[d]))
 				return false;
+	}
+	return true;
+}
+
+static bool balancers_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->vips.n; i++) {
+		const struct hg_vip *v = image_record(image, h->vips, i, sizeof(*v));
+
+		if (v->vpc >= h->vpcs.n || v->subnet >= h->subnets.n ||
+		    v->object >= h->objects.n || v->meter >= HG_METERS ||
+		    v->interface >= h->interfaces.n || v->gateway >= h->gateways.n ||
+		    v->limit >= h->limits.n)
+			return false;
+	}
+	for (uint32_t i = 1; i < h->listeners.n; i++) {
+		const struct hg_listener *l =
+			image_record(image, h->listeners, i, sizeof(*l));
+
+		if (l->vip >= h->vips.n || l->n_forwards > HG_MAX_FORWARDS)
+			return false;
+		for (int k = 0; k < l->n_forwards; k++)
+			if (l->forward[k].pool >= h->pools.n)
+				return false;
+	}
+	for (uint32_t i = 0; i < h->entrances.n * 4; i++) {
+		const struct hg_entrance *e =
+			(const struct hg_entrance *)(image->lines + h->entrances.line) +
+			i;
+
+		if (e->vip >= h->vips.n || e->listener >= h->listeners.n)
+			return false;
+	}
+	return true;
+}
+
+static bool pools_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->pools.n; i++) {
+		const struct hg_pool *p = image_record(image, h->pools, i, sizeof(*p));
+
+		if (p->n > HG_POOL_ROOM || (uint64_t)p->first + p->n > h->targets.n ||
+		    p->object >= h->objects.n || p->zone >= h->text.n ||
+		    !is_inside(image, p->ring, HG_RING * sizeof(uint16_t)))
+			return false;
+	}
+	for (uint32_t i = 1; i < h->targets.n; i++) {
+		const struct hg_target *t =
+			image_record(image, h->targets, i, sizeof(*t));
+
+		if (t->object >= h->objects.n)
+			return false;
+	}
+	for (uint32_t i = 1; i < h->gwlbs.n; i++) {
+		const struct hg_gwlb *g = image_record(image, h->gwlbs, i, sizeof(*g));
+
+		if (g->vpc >= h->vpcs.n || g->object >= h->objects.n ||
+		    g->meter >= HG_METERS || g->pool >= h->pools.n ||
+		    g->subnet >= h->subnets.n)
+			return false;
+	}
+	return true;
+}
+
+/* Limits are linked forwards alone, so no chain goes round. */
+static bool chains_are_good(const struct image *image)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t i = 1; i < h->limits.n; i++) {
+		const struct hg_limit *l = image_record(image, h->limits, i, sizeof(*l));
+
+		if (l->id > HG_MAX_RATE_LIMITS || l->object >= h->objects.n ||
+		    l->resource >= h->objects.n || l->next >= h->limits.n ||
+		    (l->next && l->next <= i))
+			return false;
 	}
 	return true;
 }
@@ -357,8 +450,7 @@ int image_check(const struct image *image)
 	h = image_header(image);
 	if (h->magic != HG_IMAGE_MAGIC || h->abi != HG_ABI || h->n_lines > image->n_lines)
 		return -EPROTO;
-	if (h->ports.n == 0 || (h->ports.n & (h->ports.n - 1)) ||
-	    !table_is_inside(image, h->ports, HG_LINE) ||
+	if (!is_power_of_two(h->ports.n) || !table_is_inside(image, h->ports, HG_LINE) ||
 	    !table_is_inside(image, h->devices, HG_LINE) ||
 	    !table_is_inside(image, h->interfaces, HG_LINE) ||
 	    !table_is_inside(image, h->subnets, HG_LINE) ||
@@ -371,13 +463,22 @@ int image_check(const struct image *image)
 	    !table_is_inside(image, h->nats, HG_LINE) ||
 	    !table_is_inside(image, h->uplinks, HG_LINE) ||
 	    !table_is_inside(image, h->forwards, sizeof(struct hg_forward)) ||
+	    !table_is_inside(image, h->vips, HG_LINE) ||
+	    !table_is_inside(image, h->listeners, HG_LINE) ||
+	    !is_power_of_two(h->entrances.n) ||
+	    !table_is_inside(image, h->entrances, HG_LINE) ||
+	    !table_is_inside(image, h->pools, sizeof(struct hg_pool)) ||
+	    !table_is_inside(image, h->targets, sizeof(struct hg_target)) ||
+	    !table_is_inside(image, h->gwlbs, HG_LINE) ||
+	    !table_is_inside(image, h->limits, HG_LINE) ||
 	    !table_is_inside(image, h->text, 1) || h->n_rules != h->rules.n)
 		return -EPROTO;
 	if (h->exempt && !is_inside(image, h->exempt, sizeof(struct hg_exempt)))
 		return -EPROTO;
 	if (!names_are_good(image) || !vpcs_are_good(image) || !places_are_good(image) ||
 	    !uplinks_are_good(image) || !routes_are_good(image) ||
-	    !gateways_are_good(image))
+	    !gateways_are_good(image) || !balancers_are_good(image) ||
+	    !pools_are_good(image) || !chains_are_good(image))
 		return -EPROTO;
 	return 0;
 }

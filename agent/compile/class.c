@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "compile/exempt.h"
 #include "compile/mark.h"
+#include "compile/owner.h"
 #include "compile/trie.h"
 
 /* What holds inside one prefix. */
@@ -189,102 +190,14 @@ static int rules_mark(struct build *b, struct classes *c, size_t vpc, uint32_t *
 			r = groups_mark(b, c, g->groups, g->n_groups, group_is_done,
 					groups, marks);
 	}
-	return r;
-}
+	for (size_t i = 0; i < m->n_load_balancers && r == 0; i++) {
+		const struct load_balancer *l = &m->load_balancers[i];
 
-/* One who carries groups, at 'a'. */
-static int member_mark(const struct addr *a, const int *list, size_t n,
-		       const uint32_t *groups, struct marks *marks)
-{
-	for (size_t k = 0; k < n; k++) {
-		uint32_t label = groups[list[k]];
-
-		if (label && !marks_add_address(marks, a, MARK_LABEL, label - 1))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Interfaces with the groups they carry. Those of other VPCs are seen across a
- * peering, which is why a rule here may name their groups; they are nobody here. */
-static int interfaces_mark(struct build *b, size_t vpc, const uint32_t *groups,
-			   struct marks *marks)
-{
-	const struct model *m = b->m;
-	int r = 0;
-
-	for (size_t i = 0; i < m->n_interfaces; i++) {
-		const struct interface *f = &m->interfaces[i];
-		size_t n;
-		const struct addr *a = build_addresses(b, i, &n);
-
-		for (size_t j = 0; j < n && r == 0; j++) {
-			if ((size_t)f->vpc == vpc &&
-			    !marks_add_address(marks, &a[j], MARK_INTERFACE,
-					       (uint32_t)i + 1))
-				return -ENOMEM;
-			r = member_mark(&a[j], f->groups, f->n_groups, groups, marks);
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* NAT gateways, whose instances carry groups, and elastic IPs. */
-static int gateways_mark(struct build *b, size_t vpc, const uint32_t *groups,
-			 struct marks *marks)
-{
-	const struct model *m = b->m;
-	int r = 0;
-
-	for (size_t i = 0; i < m->n_nat_gateways && r == 0; i++) {
-		const struct nat_gateway *g = &m->nat_gateways[i];
-
-		r = member_mark(&g->private_address, g->groups, g->n_groups, groups,
-				marks);
-		if (r == 0 && (size_t)g->vpc == vpc &&
-		    !marks_add_address(marks, &g->private_address, MARK_NAT,
-				       b->nat_ids[i]))
-			r = -ENOMEM;
-	}
-	for (size_t i = 0; i < m->n_elastic_ips && r == 0; i++) {
-		const struct elastic_ip *e = &m->elastic_ips[i];
-
-		if (e->interface < 0 || !b->vpc_gateways[vpc] ||
-		    (size_t)m->interfaces[e->interface].vpc != vpc)
-			continue;
-		if (!marks_add_address(marks, &e->private_address, MARK_PUBLIC,
-				       (uint32_t)i + 1))
-			r = -ENOMEM;
+		if ((size_t)l->vpc == vpc)
+			r = groups_mark(b, c, l->groups, l->n_groups, group_is_done,
+					groups, marks);
 	}
 	return r;
-}
-
-/* Who is where, and what is inside. */
-static int places_mark(struct build *b, size_t vpc, const uint32_t *groups,
-		       struct marks *marks)
-{
-	const struct model *m = b->m;
-	const struct vpc *v = &m->vpcs[vpc];
-	int r;
-
-	r = interfaces_mark(b, vpc, groups, marks);
-	if (r == 0)
-		r = gateways_mark(b, vpc, groups, marks);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < m->n_subnets; i++) {
-		const struct subnet *s = &m->subnets[i];
-
-		for (size_t j = 0; (size_t)s->vpc == vpc && j < s->n_cidrs; j++)
-			if (!marks_add(marks, &s->cidrs[j], MARK_SUBNET, (uint32_t)i + 1))
-				return -ENOMEM;
-	}
-	for (size_t i = 0; i < v->n_cidrs; i++)
-		if (!marks_add(marks, &v->cidrs[i], MARK_INSIDE, 1))
-			return -ENOMEM;
-	return 0;
 }
 
 /* The union of set 'id' of 'pool', without its first 'skip' words, and 'own', both
@@ -440,7 +353,8 @@ static int marks_apply(struct walk *w, const struct mark *m, size_t n, struct fr
 	public = first_take(MARK_PUBLIC, m, n, &i, 0);
 	if (public)
 		memcpy(&f->is.public, w->b->m->elastic_ips[public - 1].address.bytes, 4);
-	f->is.nat = first_take(MARK_NAT, m, n, &i, f->is.nat);
+	f->is.nat = (uint16_t)first_take(MARK_NAT, m, n, &i, f->is.nat);
+	f->is.vip = (uint16_t)first_take(MARK_VIP, m, n, &i, f->is.vip);
 	if (i < n && m[i].kind == MARK_UNROUTED) {
 		f->is_unrouted = true;
 		f->is.row = 0;
@@ -473,6 +387,8 @@ static int prefix_walk(struct walk *w, const struct mark *m, size_t n)
 		r = class_put(w, &f);
 	if (r < 0)
 		return r;
+	if (f.is.vip != top->is.vip)
+		w->b->vip_peers[f.is.vip] = f.is.peer;
 	if (f.class != top->class &&
 	    !vec_push(&w->c->prefixes[w->family == 6],
 		      (struct class_prefix){ f.hi, f.lo, f.len, f.class }))
@@ -514,7 +430,7 @@ int classes_build(struct build *b, size_t vpc, struct classes *ret)
 	if (r == 0)
 		r = rules_mark(b, &c, vpc, groups, &marks);
 	if (r == 0)
-		r = places_mark(b, vpc, groups, &marks);
+		r = owners_mark(b, vpc, groups, &marks);
 	if (r == 0)
 		r = routes_mark(b, &c.routes, &marks);
 	if (r == 0)

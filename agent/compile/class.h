@@ -4,7 +4,7 @@
 /* class: which addresses of a VPC nothing in its rules tells apart.
  *
  *   prefixes[family] -> class -> peer     -> labels that classifiers compare
- *                             -> interface, subnet, exempt, row, public, nat, inside
+ *                             -> interface, subnet, exempt, row, public, nat, vip, inside
  *
  * Shape    A label is a distinct rule CIDR, prefix list or group in use. A peer is a
  *          distinct set of labels of one family; peer 0 has none. 'peers' holds for each
@@ -14,7 +14,7 @@
  *          length, so that a prefix follows all that contain it.
  * Units    An IPv4 address is in the upper half of 'hi'.
  * Order    Host order.
- * Owner    classes_build() fills, classes_done() frees.
+ * Owner    classes_build() fills, classes_done() frees; it fills b->vip_peers.
  * Errors   -ENOMEM; limits are complaints. classes_label() gives UINT32_MAX for a peer
  *          that nothing of the VPC compares.
  */

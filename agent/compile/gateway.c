@@ -3,8 +3,9 @@
 
 #include <endian.h>
 #include <hg/limits.h>
-#include <stdbool.h>
 #include <string.h>
+
+#include "compile/number.h"
 
 #define RECORDS 4 /* forwards a line */
 
@@ -24,18 +25,53 @@ static void gateway_fill(const struct build *b, const struct gateway *g, uint32_
 		ret->flags |= HG_GATEWAY_KERNEL6;
 }
 
+static bool has_balancer(const struct model *m, int vpc)
+{
+	for (size_t i = 0; i < m->n_load_balancers; i++)
+		if (m->load_balancers[i].vpc == vpc)
+			return true;
+	return false;
+}
+
+void gateways_choose(struct build *b)
+{
+	const struct model *m = b->m;
+
+	b->n_gateways = id_of_egress_only_gateway(m, m->n_egress_only_gateways);
+	for (uint32_t i = 0; i < b->devices.n; i++) {
+		const struct device *d = &b->devices.list[i];
+
+		if (d->role == HG_ROLE_HOST &&
+		    has_balancer(m, m->interfaces[d->index].vpc))
+			b->device_gateways[i + 1] = b->n_gateways++;
+	}
+}
+
+/* Of a host's device: what its balancers send on leaves where it came in. */
+static void device_gateway_fill(const struct build *b, uint32_t device,
+				struct hg_gateway *ret)
+{
+	size_t interface = b->devices.list[device - 1].index;
+
+	*ret = (struct hg_gateway){
+		.vpc = (uint32_t)b->m->interfaces[interface].vpc + 1,
+		.device = device,
+		.object = object_of_interface(b->m, interface),
+		.flags = HG_GATEWAY_KERNEL4 | HG_GATEWAY_KERNEL6,
+	};
+}
+
 static int gateways_fill(struct build *b, struct hg_header *head)
 {
 	const struct model *m = b->m;
-	size_t n = m->n_internet_gateways + m->n_egress_only_gateways + 1;
 	struct hg_gateway *gateways;
 	uint32_t line;
 	int r;
 
-	r = lines_reserve(&b->lines, n, &line);
+	r = lines_reserve(&b->lines, b->n_gateways, &line);
 	if (r < 0)
 		return r;
-	head->gateways = (struct hg_table){ line, (uint32_t)n };
+	head->gateways = (struct hg_table){ line, b->n_gateways };
 	gateways = lines_at(&b->lines, line);
 	for (size_t i = 0; i < m->n_internet_gateways; i++)
 		gateway_fill(b, &m->internet_gateways[i],
@@ -45,6 +81,9 @@ static int gateways_fill(struct build *b, struct hg_header *head)
 		gateway_fill(b, &m->egress_only_gateways[i],
 			     object_of_egress_only_gateway(m, i),
 			     &gateways[id_of_egress_only_gateway(m, i)]);
+	for (uint32_t id = 1; id <= b->devices.n; id++)
+		if (b->device_gateways[id])
+			device_gateway_fill(b, id, &gateways[b->device_gateways[id]]);
 	return 0;
 }
 
@@ -56,9 +95,9 @@ static void forward_fill(const struct nat_forward *f, struct hg_forward *ret)
 	ret->protocol = (uint32_t)f->protocol;
 }
 
-/* Which of 'previous' are still there, and which numbers were theirs. */
-static void nats_keep(struct build *b, const struct image *previous, bool *is_used,
-		      bool *is_resting)
+/* Which of 'previous' are still there. */
+static void nats_keep(struct build *b, const struct image *previous,
+		      struct numbers *numbers)
 {
 	const struct model *m = b->m;
 	struct hg_table table = image_header(previous)->nats;
@@ -73,33 +112,29 @@ static void nats_keep(struct build *b, const struct image *previous, bool *is_us
 				   image_object_name(previous, g->object));
 		if (found)
 			b->nat_ids[found - m->nat_gateways] = id;
-		is_used[id] = found;
-		is_resting[id] = !found;
+		numbers_keep(numbers, id, found);
 	}
 }
 
 int nats_choose(struct build *b)
 {
 	const struct image *previous = b->facts ? b->facts->previous : NULL;
-	bool is_used[HG_MAX_NAT_GATEWAYS + 1] = {};
-	bool is_resting[HG_MAX_NAT_GATEWAYS + 1] = {};
-	uint32_t id = 1;
+	struct numbers numbers;
+	int r;
 
+	r = numbers_init(&numbers, HG_MAX_NAT_GATEWAYS);
+	if (r < 0)
+		return r;
 	if (previous)
-		nats_keep(b, previous, is_used, is_resting);
+		nats_keep(b, previous, &numbers);
 	b->n_nats = 1;
 	for (size_t i = 0; i < b->m->n_nat_gateways; i++) {
-		for (; !b->nat_ids[i]; id++) {
-			if (id > HG_MAX_NAT_GATEWAYS) {
-				memset(is_resting, 0, sizeof(is_resting));
-				id = 1;
-			}
-			if (!is_used[id] && !is_resting[id])
-				b->nat_ids[i] = id;
-		}
+		if (!b->nat_ids[i])
+			b->nat_ids[i] = numbers_take(&numbers);
 		if (b->nat_ids[i] >= b->n_nats)
 			b->n_nats = b->nat_ids[i] + 1;
 	}
+	numbers_done(&numbers);
 	return 0;
 }
 
@@ -120,7 +155,7 @@ static void nat_fill(const struct build *b, size_t i, uint32_t forward,
 	};
 	if (g->is_instance) {
 		ret->flags = HG_NAT_INSTANCE;
-		ret->interface = (uint32_t)(m->n_interfaces + instances_count(m, i)) + 1;
+		ret->interface = id_of_instance(m, i);
 	}
 	memcpy(&ret->private_address, g->private_address.bytes,
 	       sizeof(ret->private_address));

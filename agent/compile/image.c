@@ -8,12 +8,15 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "compile/balancer.h"
 #include "compile/build.h"
 #include "compile/class.h"
 #include "compile/exempt.h"
 #include "compile/gateway.h"
 #include "compile/group.h"
+#include "compile/inspect.h"
 #include "compile/interface.h"
+#include "compile/limit.h"
 #include "compile/nacl.h"
 #include "compile/names.h"
 #include "compile/route.h"
@@ -66,7 +69,8 @@ uint32_t build_uplink(const struct build *b, const char *name)
 
 /* ---- one VPC ---- */
 
-/* 'lines' receives the group classifiers of the VPC's interfaces, then NAT instances. */
+/* 'lines' receives the group classifiers of the VPC's interfaces, then NAT gateways, then load
+ * balancers. */
 static int groups_compile(struct build *b, size_t vpc, struct classes *classes,
 			  struct group_sets *sets, uint32_t (*lines)[2])
 {
@@ -87,6 +91,14 @@ static int groups_compile(struct build *b, size_t vpc, struct classes *classes,
 		if ((size_t)g->vpc == vpc && g->is_instance)
 			r = group_compile(b, classes, sets, &c,
 					  lines[m->n_interfaces + i]);
+	}
+	for (size_t i = 0; i < m->n_load_balancers && r == 0; i++) {
+		const struct load_balancer *l = &m->load_balancers[i];
+		const struct carrier c = { l->name, &l->where, l->groups, l->n_groups };
+
+		if ((size_t)l->vpc == vpc && l->n_groups)
+			r = group_compile(b, classes, sets, &c,
+					  lines[m->n_interfaces + m->n_nat_gateways + i]);
 	}
 	return r;
 }
@@ -175,11 +187,25 @@ static void settings_fill(const struct settings *s, struct hg_header *head)
 	head->timeouts[HG_STATE_OTHER_REPLIED] = t->other;
 }
 
+static int balancing_write(struct build *b, struct hg_header *head)
+{
+	struct targets targets = { 0 };
+	int r = balancers_write(b, &targets, head);
+
+	if (r == 0)
+		r = inspects_write(b, &targets, head);
+	if (r == 0)
+		r = targets_write(b, &targets, head);
+	targets_done(&targets);
+	return r;
+}
+
 static int build_run(struct build *b)
 {
 	struct hg_header head = { .magic = HG_IMAGE_MAGIC, .abi = HG_ABI };
-	_cleanup_free_ uint32_t(*lines)[2] =
-		calloc(b->m->n_interfaces + b->m->n_nat_gateways + 1, sizeof(*lines));
+	_cleanup_free_ uint32_t(*lines)[2] = calloc(
+		b->m->n_interfaces + b->m->n_nat_gateways + b->m->n_load_balancers + 1,
+		sizeof(*lines));
 	uint32_t line;
 	int r;
 
@@ -194,6 +220,8 @@ static int build_run(struct build *b)
 	if (r == 0)
 		r = nats_choose(b);
 	if (r == 0)
+		r = balancers_choose(b);
+	if (r == 0)
 		r = routes_write(b, &head);
 	/* Without numbers for all there is nothing to compile. */
 	if (r < 0 || b->n_refused)
@@ -207,6 +235,10 @@ static int build_run(struct build *b)
 		r = gateways_write(b, &head);
 	if (r == 0)
 		r = uplinks_write(b, &head);
+	if (r == 0)
+		r = balancing_write(b, &head);
+	if (r == 0)
+		r = limits_write(b, &head);
 	if (r == 0)
 		r = exempt_write_header(b, &head.exempt);
 	if (r == 0)
@@ -238,12 +270,18 @@ static int build_init(struct build *b, const struct model *m, const struct facts
 	b->table_lines = calloc(m->n_route_tables + 1, sizeof(uint32_t));
 	b->vpc_gateways = calloc(m->n_vpcs + 1, sizeof(uint32_t));
 	b->nat_ids = calloc(m->n_nat_gateways + 1, sizeof(uint32_t));
+	b->meters = calloc(m->n_load_balancers + m->n_gateway_load_balancers + 1,
+			   sizeof(uint32_t));
+	b->vip_peers = calloc(id_of_vip(m, m->n_load_balancers), sizeof(uint32_t));
+	b->device_gateways = calloc(b->devices.n + 1, sizeof(uint32_t));
 	if (!b->nacl_rules || !b->nacl_lines || !b->group_rules || !b->vpc_zones ||
 	    !b->interface_zones || !b->uplink_zones || !b->table_routes ||
-	    !b->table_lines || !b->vpc_gateways || !b->nat_ids)
+	    !b->table_lines || !b->vpc_gateways || !b->nat_ids || !b->meters ||
+	    !b->vip_peers || !b->device_gateways)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n_internet_gateways; i++)
 		b->vpc_gateways[m->internet_gateways[i].vpc] = id_of_internet_gateway(i);
+	gateways_choose(b);
 	return 0;
 }
 
@@ -262,6 +300,10 @@ static void build_done(struct build *b)
 	free(b->table_lines);
 	free(b->vpc_gateways);
 	free(b->nat_ids);
+	free(b->meters);
+	free(b->vip_peers);
+	free(b->device_gateways);
+	vec_done(&b->pool_zones);
 	devices_done(&b->devices);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "compile/limit.h"
 
 #define PORTS_MIN 16 /* sets */
 
@@ -202,6 +203,41 @@ static void instance_fill(const struct build *b, size_t i, const uint32_t lines[
 	memcpy(&ret->address4, g->private_address.bytes, sizeof(ret->address4));
 }
 
+/* A balancer with groups likewise; its connections live by their listener's clock. */
+static void guarded_fill(const struct build *b, size_t i, const uint32_t lines[2],
+			 struct hg_interface *ret)
+{
+	const struct load_balancer *l = &b->m->load_balancers[i];
+	const struct timeouts *all = &b->m->settings.timeouts;
+
+	*ret = (struct hg_interface){
+		.vpc = (uint32_t)l->vpc + 1,
+		.groups = { lines[0], lines[1] },
+		.tcp_established = all->tcp_established,
+		.udp = all->udp,
+		.udp_stream = all->udp_stream,
+		.object = object_of_load_balancer(b->m, i),
+	};
+}
+
+/* All who carry groups; 'lines' as groups_compile() leaves them. */
+static void carriers_fill(const struct build *b, const uint32_t (*lines)[2],
+			  struct hg_interface *interfaces)
+{
+	const struct model *m = b->m;
+
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		interface_fill(b, i, lines[i], &interfaces[i + 1]);
+	lines += m->n_interfaces;
+	for (size_t i = 0; i < m->n_nat_gateways; i++)
+		if (m->nat_gateways[i].is_instance)
+			instance_fill(b, i, lines[i], &interfaces[id_of_instance(m, i)]);
+	lines += m->n_nat_gateways;
+	for (size_t i = 0; i < m->n_load_balancers; i++)
+		if (m->load_balancers[i].n_groups)
+			guarded_fill(b, i, lines[i], &interfaces[id_of_guarded(m, i)]);
+}
+
 static void interface_device_fill(const struct build *b, size_t i, struct hg_device *ret)
 {
 	const struct interface *f = &b->m->interfaces[i];
@@ -255,7 +291,7 @@ int interfaces_write(struct build *b, const uint32_t (*lines)[2], struct hg_head
 	struct hg_interface *interfaces;
 	struct hg_device *devices;
 	uint32_t n_sets = PORTS_MIN;
-	size_t n = b->devices.n, n_interfaces = m->n_interfaces;
+	size_t n = b->devices.n;
 	int r;
 
 	if (n > HG_MAX_DEVICES)
@@ -269,23 +305,18 @@ int interfaces_write(struct build *b, const uint32_t (*lines)[2], struct hg_head
 	if (r == 0)
 		r = table_reserve(b, n + 1, &head->devices);
 	if (r == 0)
-		r = table_reserve(
-			b, n_interfaces + instances_count(m, m->n_nat_gateways) + 1,
-			&head->interfaces);
+		r = table_reserve(b, id_of_guarded(m, m->n_load_balancers),
+				  &head->interfaces);
 	if (r < 0)
 		return r;
 	interfaces = lines_at(&b->lines, head->interfaces.line);
 	devices = lines_at(&b->lines, head->devices.line);
-	for (size_t i = 0; i < m->n_interfaces; i++)
-		interface_fill(b, i, lines[i], &interfaces[i + 1]);
-	for (size_t i = 0; i < m->n_nat_gateways; i++)
-		if (m->nat_gateways[i].is_instance)
-			instance_fill(b, i, lines[m->n_interfaces + i],
-				      &interfaces[++n_interfaces]);
+	carriers_fill(b, lines, interfaces);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct device *d = &b->devices.list[i];
 
 		device_fill(b, d, &devices[i + 1]);
+		devices[i + 1].gateway = b->device_gateways[i + 1];
 		if (d->role == HG_ROLE_HOST || d->role == HG_ROLE_PORT)
 			interfaces[d->index + 1].device = i + 1;
 	}
@@ -311,6 +342,7 @@ int subnets_write(struct build *b, struct hg_header *head)
 
 		out->vpc = (uint32_t)s->vpc + 1;
 		out->object = object_of_subnet(m, i);
+		out->limit = limit_first(m, -1, (int)i);
 		if (m->vpcs[s->vpc].is_routed && s->route_table >= 0) {
 			out->routes = b->table_lines[s->route_table];
 			out->table_object =

@@ -20,6 +20,7 @@ enum mark_kind {
 	MARK_INSIDE,   /* a CIDR of the VPC */
 	MARK_PUBLIC,   /* elastic IP */
 	MARK_NAT,      /* NAT gateway */
+	MARK_VIP,      /* virtual address */
 	MARK_UNROUTED, /* no route leads there */
 	MARK_ROUTE,    /* route.h */
 	MARK_EXEMPT,

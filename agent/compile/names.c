@@ -150,6 +150,24 @@ static bool zone_add(struct names *n, const char *kind, const char *name, uint32
 	       vec_push(&n->zones, z);
 }
 
+static bool balancers_collect(const struct model *m, struct names *n)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < m->n_target_groups && ok; i++)
+		ok = object_add(n, HG_OBJECT_TARGET_GROUP, m->target_groups[i].name,
+				false);
+	for (size_t i = 0; i < m->n_load_balancers && ok; i++)
+		ok = object_add(n, HG_OBJECT_LOAD_BALANCER, m->load_balancers[i].name,
+				false);
+	for (size_t i = 0; i < m->n_gateway_load_balancers && ok; i++)
+		ok = object_add(n, HG_OBJECT_GATEWAY_LOAD_BALANCER,
+				m->gateway_load_balancers[i].name, false);
+	for (size_t i = 0; i < m->n_rate_limits && ok; i++)
+		ok = object_add(n, HG_OBJECT_RATE_LIMIT, m->rate_limits[i].name, false);
+	return ok;
+}
+
 static bool gateways_collect(const struct build *b, struct names *n)
 {
 	const struct model *m = b->m;
@@ -171,6 +189,7 @@ static bool gateways_collect(const struct build *b, struct names *n)
 		ok = object_add(n, HG_OBJECT_NAT_GATEWAY, m->nat_gateways[i].name, false);
 	for (size_t i = 0; i < m->n_peerings && ok; i++)
 		ok = object_add(n, HG_OBJECT_PEERING, m->peerings[i].name, false);
+	ok = ok && balancers_collect(m, n);
 	for (size_t i = 0; i < b->devices.n && ok; i++)
 		if (b->devices.list[i].role == HG_ROLE_UPLINK)
 			ok = zone_add(n, "uplink/", b->devices.list[i].name,
@@ -208,6 +227,29 @@ static bool names_collect(const struct build *b, struct names *n)
 	return ok && gateways_collect(b, n);
 }
 
+/* The names of the pools' zones, where the pools point to them. */
+static bool pool_zones_collect(struct build *b, struct hg_table pools, struct names *n)
+{
+	struct hg_pool *pool = lines_at(&b->lines, pools.line);
+	const char *last = NULL;
+	uint32_t text = 0;
+
+	for (size_t i = 0; i < b->pool_zones.n; i++) {
+		const char *zone = b->pool_zones.items[i];
+
+		if (!zone)
+			continue;
+		if (!last || strcmp(last, zone) != 0) {
+			text = (uint32_t)n->text.n;
+			if (!text_add(n, zone, true))
+				return false;
+		}
+		last = zone;
+		pool[i].zone = text;
+	}
+	return true;
+}
+
 static int bytes_write(struct build *b, const void *bytes, size_t size, size_t n,
 		       struct hg_table *ret)
 {
@@ -225,7 +267,8 @@ static int bytes_write(struct build *b, const void *bytes, size_t size, size_t n
 int names_write(struct build *b, struct hg_header *head)
 {
 	struct names n = { 0 };
-	int r = names_collect(b, &n) ? 0 : -ENOMEM;
+	int r = names_collect(b, &n) && pool_zones_collect(b, head->pools, &n) ? 0
+									       : -ENOMEM;
 
 	if (r == 0)
 		r = bytes_write(b, n.objects.items,

@@ -27,6 +27,22 @@ static int place_put(struct outside *o, const struct hg_place *place, uint32_t *
 	return r;
 }
 
+/* The node of a balancer whose elastic IP 'i' is. */
+static void place_of_node(const struct model *m, size_t i, struct hg_place *place)
+{
+	size_t balancer = (size_t)m->elastic_ips[i].load_balancer;
+	const struct load_balancer *l = &m->load_balancers[balancer];
+
+	for (size_t k = 0; k < l->n_vips; k++) {
+		if (l->vips[k].elastic_ip != (int)i)
+			continue;
+		place->kind = HG_PLACE_BALANCER;
+		place->vip = id_of_vip(m, balancer) + (uint32_t)k;
+		memcpy(&place->private_address, l->vips[k].address.bytes,
+		       sizeof(place->private_address));
+	}
+}
+
 static struct hg_place place_of_elastic(const struct build *b, size_t i)
 {
 	const struct model *m = b->m;
@@ -39,6 +55,8 @@ static struct hg_place place_of_elastic(const struct build *b, size_t i)
 		vpc = m->interfaces[e->interface].vpc;
 	else if (e->nat_gateway >= 0)
 		vpc = m->nat_gateways[e->nat_gateway].vpc;
+	else if (e->load_balancer >= 0)
+		vpc = m->load_balancers[e->load_balancer].vpc;
 	if (vpc < 0 || !b->vpc_gateways[vpc])
 		return place;
 	place.vpc = (uint32_t)vpc + 1;
@@ -47,9 +65,11 @@ static struct hg_place place_of_elastic(const struct build *b, size_t i)
 		place.kind = HG_PLACE_ELASTIC;
 		memcpy(&place.private_address, e->private_address.bytes,
 		       sizeof(place.private_address));
-	} else {
+	} else if (e->nat_gateway >= 0) {
 		place.kind = HG_PLACE_NAT;
 		place.nat = b->nat_ids[e->nat_gateway];
+	} else {
+		place_of_node(m, i, &place);
 	}
 	return place;
 }
@@ -68,6 +88,40 @@ static int elastic_ips_mark(struct build *b, struct outside *o, struct marks *ma
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* The bare addresses of balancers. As an elastic IP, one whose VPC has no internet gateway is
+ * nobody's. */
+static int vips_mark(struct build *b, struct outside *o, uint8_t family,
+		     struct marks *marks)
+{
+	const struct model *m = b->m;
+	uint32_t id = 1, place_id;
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_load_balancers && r == 0; i++) {
+		const struct load_balancer *l = &m->load_balancers[i];
+		uint32_t gateway = b->vpc_gateways[l->vpc];
+
+		for (size_t k = 0; k < l->n_vips && r == 0; k++, id++) {
+			struct hg_place place = { .kind = HG_PLACE_UNATTACHED,
+						  .object =
+							  object_of_load_balancer(m, i) };
+
+			if (l->vips[k].subnet >= 0 || l->vips[k].address.family != family)
+				continue;
+			if (gateway)
+				place = (struct hg_place){ .kind = HG_PLACE_BALANCER,
+							   .vpc = (uint32_t)l->vpc + 1,
+							   .gateway = gateway,
+							   .vip = id };
+			r = place_put(o, &place, &place_id);
+			if (r == 0 && !marks_add_address(marks, &l->vips[k].address,
+							 MARK_PLACE, place_id))
+				r = -ENOMEM;
+		}
+	}
+	return r;
 }
 
 static bool has_gateway_at(const struct gateway *gateways, size_t n, size_t vpc,
@@ -176,6 +230,8 @@ static int family_write(struct build *b, struct outside *o, uint8_t family,
 
 	if (!v6)
 		r = elastic_ips_mark(b, o, &marks);
+	if (r == 0)
+		r = vips_mark(b, o, family, &marks);
 	if (r == 0)
 		r = vpcs_mark(b, o, family, device, &marks);
 	if (r == 0) {

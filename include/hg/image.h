@@ -191,7 +191,9 @@ struct hg_subnet {
 	__u32 routes; /* line of a __u32 route id a row of the VPC; 0 none: not routed */
 	__u32 table_object;
 	__u32 limit; /* its first, 0 none */
-	__u32 zero[2];
+	__u32 onward; /* as 'routes', without those to gateway load balancers: by it goes what
+		       * one gave back; 0: the table has none of them */
+	__u32 zero;
 };
 HG_SIZE(struct hg_subnet, HG_LINE);
 
@@ -325,9 +327,10 @@ struct hg_vip {
 	__u32 family;           /* HG_FAMILY_* */
 	__u32 interface; /* record in 'interfaces' with the balancer's groups, 0: it has none */
 	__u32 gateway; /* by which answers to the outside leave: the VPC's internet gateway, 0 none */
-	__u32 peer; /* of its address, selects rows of the VPC's classifiers */
-	__u32 gate; /* of the balancer, in hg_gates, 0 none */
-	__u32 zero[2];
+	__u32 peer;  /* of its address, selects rows of the VPC's classifiers */
+	__u32 gate;  /* of the balancer, in hg_gates, 0 none */
+	__u32 limit; /* its first, 0 none */
+	__u32 zero;
 };
 HG_SIZE(struct hg_vip, HG_LINE);
 
@@ -371,9 +374,9 @@ HG_SIZE(struct hg_listener, HG_LINE);
 
 /* The members of a target group that one virtual address may send to: of its family and zone. */
 struct hg_pool {
-	__u32 ring;   /* line; pools with the same members share it */
+	__u32 ring; /* line; pools with the same members share it; 0: none has a weight */
 	__u32 first;  /* id of member 0 in 'targets'; the others follow */
-	__u32 n;      /* members; 0: there is no ring */
+	__u32 n;      /* members */
 	__u32 flags;  /* HG_POOL_* */
 	__u32 object; /* the target group */
 	__u32 zone;   /* text, byte offset; 0: every */
@@ -430,7 +433,8 @@ struct hg_limit {
 	__u32 window; /* seconds */
 	__be16 port;  /* of a listener, 0: any */
 	__u16 zero0;
-	__u32 zero[8];
+	__u32 resource; /* object: load balancer or subnet */
+	__u32 zero[7];
 };
 HG_SIZE(struct hg_limit, HG_LINE);
 
