@@ -74,10 +74,11 @@ static const struct kind kind_never = { "`false`", never_read, schema_never, NUL
 static const struct field target_fields[] = {
 	{ "interface", &kind_reference, offsetof(struct target, interface),
 	  .noun = NOUN_INTERFACE,
-	  .help = "Its first address of each family. Each target has this or "
+	  .help = "Its first address of each family; not this host's. Each target has "
+		  "this or "
 		  "`address`." },
 	{ "address", &kind_address, offsetof(struct target, address),
-	  .help = "Unicast, and no balancer's." },
+	  .help = "Unicast, and neither a balancer's nor this host's." },
 	{ "port", &kind_number, offsetof(struct target, port), .min = 1,
 	  .max = UINT16_MAX, .size = sizeof(uint16_t),
 	  .help = "Without it: the group's." },
@@ -240,10 +241,10 @@ void target_group_after(struct reader *r, struct at at, void *object)
 
 /* ---- the check ---- */
 
-/* The virtual addresses, by VPC and address. */
+/* What no target is: the virtual addresses, and those of this host, by VPC and address. */
 struct taken {
 	const struct addr *addr;
-	int vpc, balancer;
+	int vpc, balancer; /* -1: this host */
 };
 
 /* A group in hand. */
@@ -277,6 +278,8 @@ static bool muster_init(struct reader *r, struct muster *ret)
 
 	for (size_t i = 0; i < m->n_load_balancers; i++)
 		n += m->load_balancers[i].n_vips;
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		n += m->interfaces[i].is_local ? m->interfaces[i].n_addresses : 0;
 	ret->r = r;
 	ret->taken = reader_room(r, n, sizeof(*ret->taken));
 	if (!ret->taken)
@@ -286,6 +289,12 @@ static bool muster_init(struct reader *r, struct muster *ret)
 			ret->taken[ret->n_taken++] =
 				(struct taken){ &m->load_balancers[i].vips[k].address,
 						m->load_balancers[i].vpc, (int)i };
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		for (size_t k = 0;
+		     m->interfaces[i].is_local && k < m->interfaces[i].n_addresses; k++)
+			ret->taken[ret->n_taken++] =
+				(struct taken){ &m->interfaces[i].addresses[k],
+						m->interfaces[i].vpc, -1 };
 	qsort(ret->taken, ret->n_taken, sizeof(*ret->taken), compare_taken);
 	return extents_init(r, &ret->extents);
 }
@@ -298,7 +307,8 @@ static const struct addr *family_find(const struct interface *x, unsigned family
 	return NULL;
 }
 
-/* A balancer hands nothing to a balancer. */
+/* A balancer hands nothing to a balancer, and nothing to the kernel, whose answers leave by a
+ * door that knows of no balancer. */
 static void address_check(const struct muster *m, const struct target *t, struct at at)
 {
 	const struct taken key = { &t->address, m->group->vpc, 0 }, *taken;
@@ -311,7 +321,12 @@ static void address_check(const struct muster *m, const struct target *t, struct
 		return;
 	}
 	taken = bsearch(&key, m->taken, m->n_taken, sizeof(key), compare_taken);
-	if (taken)
+	if (taken && taken->balancer < 0)
+		complain(m->r, at_get(at, "address"),
+			 "%s is this host's: its answers would not come back through the "
+			 "balancer",
+			 buf);
+	else if (taken)
 		complain(m->r, at_get(at, "address"),
 			 "%s is a virtual address of load balancer \"%s\"", buf,
 			 m->r->model->load_balancers[taken->balancer].name);
@@ -327,7 +342,13 @@ static void interface_take(const struct muster *m, struct target *t, struct at a
 		a = family_find(x, 6);
 	if (a)
 		t->address = *a;
-	else
+	if (x->is_local)
+		complain(m->r, at_get(at, "interface"),
+			 "interface \"%s\" is this host's: its answers would not come "
+			 "back "
+			 "through the balancer",
+			 x->name);
+	else if (!a)
 		complain(m->r, at_get(at, "interface"),
 			 "interface \"%s\" has no address in the rule set", x->name);
 	if (!t->zone && x->subnet >= 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What `headgate check` says of each rule set in tests/golden/check: NAME.json, or a directory
- * of that name, against the lines of NAME.txt. And docs/rules.md against the tables that it is
- * generated from.
+ * of that name, against the lines of NAME.txt; of those in docs/examples it says nothing. And
+ * docs/rules.md against the tables that it is generated from.
  *
  * With --accept the expected texts are written instead: read the difference before you keep it.
  */
@@ -19,6 +19,7 @@
 #include "tests/lib/tap.h"
 
 #define CASES     "tests/golden/check"
+#define EXAMPLES  "docs/examples"
 #define REFERENCE "docs/rules.md"
 
 static char *said(const char *path)
@@ -83,6 +84,26 @@ static int is_case(const struct dirent *d)
 	return d->d_name[0] != '.' && (!dot || strcmp(dot, ".json") == 0);
 }
 
+/* What is shown to users is not warned of either. */
+static void examples_check(void)
+{
+	struct dirent **names;
+	int n = scandir(EXAMPLES, &names, is_case, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		_cleanup_free_ char *path = NULL, *got = NULL;
+
+		if (asprintf(&path, EXAMPLES "/%s", names[i]->d_name) < 0)
+			bail("no memory");
+		got = said(path);
+		is_str(got, "", "check has nothing to say of %s", path);
+		free(names[i]);
+	}
+	ok(n > 0, "there are examples");
+	if (n >= 0)
+		free(names);
+}
+
 int main(int argc, char **argv)
 {
 	bool accept = argc > 1 && strcmp(argv[1], "--accept") == 0;
@@ -91,6 +112,8 @@ int main(int argc, char **argv)
 	int n;
 
 	compare(REFERENCE, reference, accept, "docs/rules.md is what the tables say");
+	if (!accept)
+		examples_check();
 	/* Complaints name files as they were given: relative to here, they stay short. */
 	if (chdir(CASES) < 0)
 		bail("%s: %s (run from the top of the tree)", CASES, strerror(errno));
