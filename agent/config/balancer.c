@@ -245,7 +245,7 @@ static void node_check(const struct survey *s, size_t k)
 		     m->vpcs[s->lb->vpc].name);
 }
 
-/* At an uplink an address tells whose it is. */
+/* At an uplink an address tells whose it is; of its own VPC this one is outside. */
 static void outside_check(const struct survey *s, size_t k)
 {
 	const struct addr *a = &s->lb->vips[k].address;
@@ -256,7 +256,7 @@ static void outside_check(const struct survey *s, size_t k)
 
 	for (size_t i = 0; i < m->n_vpcs; i++) {
 		c = vpc_cidr_find(&m->vpcs[i], a);
-		if (!c || (int)i == s->lb->vpc)
+		if (!c)
 			continue;
 		complain(s->r, vip_at(s->r, s->lb, k), "%s is inside %s of VPC \"%s\"",
 			 addr_print(a, addr), cidr_print(c, cidr), m->vpcs[i].name);
