@@ -102,7 +102,25 @@ is "$(dropped INTERNAL)" "$internal" "no packet missed its next program"
 check "the old connection lives" held old 3
 agent_kill
 is "$(talk tcp client 10.0.1.20 80 5)" answer "without an agent the new programs open connections"
-check "and nobody but the bpffs holds their arrays" test "$(arrays | wc -l)" == 2
+agent_start
+within 10 is_healthy
+
+# Rules that do not fit the maps: programs over larger ones replace those that run.
+jq '.subnets.a.network_acl = "long" | .network_acls.long = { vpc: "prod" } | .network_acls.long[("ingress", "egress")] =
+	[range(1; 9999) | { rule: ., action: "deny", protocol: "tcp", ports: "\(. + 1000)", cidr: "203.0.113.0/24" }]
+	+ [{ rule: 9999, action: "allow", protocol: "all", cidr: "0.0.0.0/0" }]' "$WORK/a.json" >"$WORK/long.json"
+arrays_before=$(arrays) internal=$(dropped INTERNAL)
+rm -f "$WORK/stop"
+open_on &
+opener=$!
+check "a rule set that needs larger maps is applied" hg apply "$WORK/long.json"
+touch "$WORK/stop"
+check "connections opened all the while" wait "$opener"
+check "its programs have arrays of their own" test "$(arrays | wc -l)" == 2 -a "$(arrays)" != "$arrays_before"
+is "$(dropped INTERNAL)" "$internal" "no packet missed its next program"
+check "the old connection lives" held old 3
+agent_kill
+is "$(talk tcp client 10.0.1.20 80 5)" answer "without an agent they open connections, too"
 agent_start
 within 10 is_healthy
 
