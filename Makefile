@@ -49,14 +49,19 @@ CLI_LAYERS   := compile config base
 AGENT_LAYERS := ctl health kernel flow compile config base
 LIBS_config := -lcjson -lm
 LIBS_agent  := -lbpf -lelf -lz -lnl-route-3 -lnl-3 -lmnl -lmicrohttpd -lsystemd $(LIBS_config)
+LIBS_probe  := -lcurl -lsystemd
 LIBS_cli    := -lcurl $(LIBS_config)
 
 .PHONY: all
-all: $(O)/headgated $(O)/headgate ## the agent and the command line (default)
+all: $(O)/headgated $(O)/headgate-probe $(O)/headgate ## the agent, its probe and the command line (default)
 
 $(O)/headgated: $(AGENT_OBJ) $(call lib_of,$(AGENT_LAYERS))
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS_agent) -o $@
+
+$(O)/headgate-probe: $(PROBE_OBJ) $(call lib_of,health base)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS_probe) -o $@
 
 $(O)/headgate: $(CLI_OBJ) $(call lib_of,$(CLI_LAYERS))
 	$(call msg,LINK,$@)

@@ -56,7 +56,7 @@ TAP := HG_RESULTS=$(O)/results HG_BUILD=$(abspath $(O)) tests/lib/tap.sh
 
 .PHONY: check check-unit check-golden check-packet check-witness check-e2e check-vm
 check: style check-unit check-golden ## before each commit: unit, golden and style
-check-unit: $(UNIT)
+check-unit: $(UNIT) $(O)/headgate-probe
 	$(Q)$(TAP) unit $(UNIT) $(wildcard tests/unit/*/*.sh) tools/dev/check-ledger
 check-golden: all $(GOLDEN)
 	$(Q)$(TAP) golden $(GOLDEN) $(wildcard tests/golden/*.sh)
