@@ -85,15 +85,16 @@ san-run: all $(SAN_PROGRAMS)
 		tests/lib/tap.sh san $(SAN_PROGRAMS) $(wildcard tests/golden/*.sh) $(SAN_E2E)
 
 S ?= 60
-fuzz: ## arbitrary input for S seconds, T=rules, T=parse or T=gateway
-	$(Q)[ -n "$(T)" ] || { echo "make fuzz T=rules|parse|gateway [S=60]" >&2; exit 2; }
+fuzz: ## arbitrary input for S seconds, T=rules, T=parse, T=gateway or T=probe
+	$(Q)[ -n "$(T)" ] || { echo "make fuzz T=rules|parse|gateway|probe [S=60]" >&2; exit 2; }
 	$(Q)$(MAKE) O=$(O)/fuzz CC=clang-14 $(O)/fuzz/tests/fuzz/$(T) \
 		SANFLAGS='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
 	$(Q)HG_RESULTS=$(O)/results tests/fuzz/run $(O)/fuzz/tests/fuzz/$(T) $(S)
 $(O)/libfuzz.a: $(O)/tests/fuzz/sums.o
 	$(call msg,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
-$(eval $(call programs,$(filter-out %/sums.c,$(wildcard tests/fuzz/*.c)),$(O)/libfuzz.a $(PURE_LIBS),-fsanitize=fuzzer $(LIBS_config)))
+$(eval $(call programs,tests/fuzz/probe.c,$(HEALTH_LIBS),-fsanitize=fuzzer -lsystemd $(LIBS_config)))
+$(eval $(call programs,$(filter-out %/sums.c %/probe.c,$(wildcard tests/fuzz/*.c)),$(O)/libfuzz.a $(PURE_LIBS),-fsanitize=fuzzer $(LIBS_config)))
 
 abi: ## both compilers see the same bytes on the line
 	$(Q)HG_BUILD=$(abspath $(O)) $(TAP) abi tools/dev/check-abi
