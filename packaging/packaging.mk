@@ -5,6 +5,7 @@ PREFIX  ?= /usr
 .PHONY: install deb
 install: all ## into DESTDIR (PREFIX=/usr)
 	$(Q)install -D -m 755 $(O)/headgated $(DESTDIR)$(PREFIX)/sbin/headgated
+	$(Q)install -D -m 755 $(O)/headgate-probe $(DESTDIR)$(PREFIX)/sbin/headgate-probe
 	$(Q)install -D -m 755 $(O)/headgate $(DESTDIR)$(PREFIX)/bin/headgate
 	$(Q)install -D -m 644 packaging/headgated.service \
 		$(DESTDIR)/lib/systemd/system/headgated.service

@@ -109,8 +109,8 @@ int main(int argc, char **argv)
 	}
 	/* Libraries read their settings before the doors close. */
 	r = curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK ? 0 : -ENOMEM;
-	if (r == 0)
-		r = user_become();
+	if (r == 0 && user_become() < 0)
+		return EXIT_REFUSED;
 	if (r == 0)
 		r = capabilities_drop();
 	if (r == 0)

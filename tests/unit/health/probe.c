@@ -521,6 +521,7 @@ static void script(const char *name, const char *text)
 
 static void impostors(void)
 {
+	char text[sizeof(probe_path) + 64];
 	uint32_t none = 0;
 
 	flaky_rules(1);
@@ -530,6 +531,11 @@ static void impostors(void)
 	   "a probe that is not installed is told of");
 	script("exits", "exit 7");
 	ok(wait_for(is_told, "exited with code 7"), "one that ends is");
+	snprintf(text, sizeof(text), "exec setpriv --bounding-set -setuid %s 2>/dev/null",
+		 probe_path);
+	script("root", text);
+	ok(wait_for(is_told, "exited with code 4"),
+	   "one that cannot become another user does not stay root");
 	script("hangs", "exec 3>&-; exec sleep 1000");
 	ok(wait_for(is_told, "died by signal 9"), "one that hangs up is ended");
 	script("babbles", "while :; do echo nonsense >&3; done 2>/dev/null");
