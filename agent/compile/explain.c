@@ -124,7 +124,7 @@ struct question explain_return(const struct question *q, const struct hg_trace *
 
 /* ---- the answer ---- */
 
-/* The groups that a step asked: those of an interface or of a NAT instance. */
+/* The groups that a step asked: those of an interface, a NAT instance or a balancer. */
 struct asked {
 	const int *groups;
 	size_t n;
@@ -136,6 +136,7 @@ static struct asked step_asked(const struct hg_step *s, const struct image *imag
 	const char *name = image_object_name(image, s->object);
 	const struct interface *f;
 	const struct nat_gateway *g;
+	const struct load_balancer *l;
 
 	switch (image_object_kind(image, s->object)) {
 	case HG_OBJECT_INTERFACE:
@@ -144,6 +145,9 @@ static struct asked step_asked(const struct hg_step *s, const struct image *imag
 	case HG_OBJECT_NAT_GATEWAY:
 		g = model_find(m->nat_gateways, m->n_nat_gateways, sizeof(*g), name);
 		return g ? (struct asked){ g->groups, g->n_groups } : (struct asked){ 0 };
+	case HG_OBJECT_LOAD_BALANCER:
+		l = model_find(m->load_balancers, m->n_load_balancers, sizeof(*l), name);
+		return l ? (struct asked){ l->groups, l->n_groups } : (struct asked){ 0 };
 	default:
 		return (struct asked){ 0 };
 	}
@@ -319,23 +323,53 @@ static struct json *answer_step(const struct image *image, const struct model *m
 	return step;
 }
 
+static void end_print(const struct addr *a, uint16_t port,
+		      char buf[static ADDR_TEXT + sizeof("[]:65535")])
+{
+	char text[ADDR_TEXT];
+
+	addr_print(a, text);
+	snprintf(buf, ADDR_TEXT + sizeof("[]:65535"),
+		 a->family == 6 ? "[%s]:%u" : "%s:%u", text, port);
+}
+
+/* Whom a balancer chose, and how: an existing connection, and one by the next member that could
+ * be found, has no slot. */
+static void set_target(struct json *answer, const struct question *q,
+		       const struct image *image, const struct hg_trace *trace)
+{
+	const struct hg_target *target = image_record(image, image_header(image)->targets,
+						      trace->target, sizeof(*target));
+	char text[ADDR_TEXT + sizeof("[]:65535")];
+	struct addr a;
+
+	if (!trace->target || !target) {
+		json_set_null(answer, "target");
+		return;
+	}
+	a = addr_of(&target->address, q->to.family);
+	end_print(&a, ntohs(target->port), text);
+	json_set_string(answer, "target", text);
+	set_object(answer, "target_group", image, target->object);
+	if (trace->slot)
+		json_set_number(answer, "ring_slot", trace->slot - 1);
+}
+
 /* One end of the packet as it goes out, where that differs from how it came. */
 static void set_end(struct json *rewrite, const char *key, const struct addr *came,
 		    uint16_t came_port, const struct addr *goes, uint16_t goes_port,
 		    bool has_ports)
 {
-	char addr[ADDR_TEXT], text[ADDR_TEXT + 9];
+	char text[ADDR_TEXT + sizeof("[]:65535")];
 
 	if (addr_compare(came, goes) == 0 && (!has_ports || came_port == goes_port)) {
 		json_set_null(rewrite, key);
 		return;
 	}
-	addr_print(goes, addr);
-	if (!has_ports)
-		snprintf(text, sizeof(text), "%s", addr);
+	if (has_ports)
+		end_print(goes, goes_port, text);
 	else
-		snprintf(text, sizeof(text), goes->family == 6 ? "[%s]:%u" : "%s:%u",
-			 addr, goes_port);
+		addr_print(goes, text);
 	json_set_string(rewrite, key, text);
 }
 
@@ -435,6 +469,8 @@ static const char *aws_reason(uint32_t reason, const struct hg_trace *trace,
 		return "CANNOT_ROUTE";
 	case HG_DROP_PEERING:
 		return "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR";
+	case HG_DROP_NO_LISTENER:
+		return "ELB_LISTENERS_MISMATCH";
 	default:
 		return NULL;
 	}
@@ -483,7 +519,7 @@ struct json *explain_answer(const struct question *q, const struct hg_trace *tra
 		json_add(steps, answer_step(image, m, &trace->step[k]));
 	json_set(answer, "rewrite", answer_rewrite(q, trace));
 	json_set(answer, "next_hop", answer_hop(q, trace, image, m));
-	json_set_null(answer, "target");
+	set_target(answer, q, image, trace);
 	json_set_bool(answer, "tracked", trace->tracked);
 	if (trace->exempt)
 		json_set_bool(answer, "exempt", true);

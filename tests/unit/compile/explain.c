@@ -36,7 +36,13 @@ static const char rules[] =
 	"    'port2': { 'subnet': 'a', 'device': 'veth2', 'security_groups': ['more'],"
 	"               'addresses': ['10.0.1.20'] },"
 	"    'far': { 'subnet': 'a', 'addresses': ['10.0.1.30'] },"
-	"    'dev1': { 'subnet': 'd', 'device': 'veth9', 'addresses': ['10.0.9.10'] } } "
+	"    'dev1': { 'subnet': 'd', 'device': 'veth9', 'addresses': ['10.0.9.10'] } },"
+	"  'target_groups': { 'pool': { 'vpc': 'prod', 'protocol': 'tcp', 'port': 8443,"
+	"    'targets': [ { 'interface': 'port1' }, { 'interface': 'port2' } ] } },"
+	"  'load_balancers': { 'lb': { 'vpc': 'prod', 'cross_zone': true,"
+	"    'addresses': ['203.0.113.30', '2001:db8:99::30'],"
+	"    'security_groups': ['more'], 'listeners': [ { 'protocol': 'tcp',"
+	"    'port': 443, 'forward': [ { 'target_group': 'pool' } ] } ] } } "
 	"}";
 
 #define HOST    "192.0.2.1" /* the kernel's address on eth0 */
@@ -275,6 +281,47 @@ static void test_refused_by_nacl(void)
 	ok(strstr(got, "'next_hop':null") != NULL, "a dropped packet has no next hop");
 }
 
+static void test_balanced(void)
+{
+	struct question q = ask("10.0.1.20", "203.0.113.30", NULL);
+	uint32_t lb = object_id(HG_OBJECT_LOAD_BALANCER, "lb");
+	struct hg_trace t = {
+		.device = device_id("veth2"),
+		.n = 1,
+		.reason = HG_DROP_SG_INGRESS,
+		.target = 2,
+		.slot = 7,
+		.step = { { .stage = HG_STAGE_sg_ingress,
+			    .object = lb,
+			    .at = (uint16_t)lb } },
+	};
+	char *got = answer(&q, &t);
+
+	ok(strstr(got, "'objects':['security_group/more'],'at':'load_balancer/lb'") !=
+		   NULL,
+	   "a balancer's groups are listed, and where they were asked");
+	ok(strstr(got, "'target':'10.0.1.20:8443','target_group':'target_group/pool',"
+		       "'ring_slot':6") != NULL,
+	   "the target that was chosen is named, with its group and slot");
+	free(got);
+	q = ask("2001:db8:0:1::10", "2001:db8:99::30", NULL);
+	t.target = 3;
+	t.slot = 0;
+	t.reason = HG_DROP_NO_LISTENER;
+	got = answer(&q, &t);
+	ok(strstr(got, "'target':'[2001:db8:0:1::10]:8443','target_group':'target_group/"
+		       "pool','tracked'") != NULL,
+	   "one of IPv6 is in brackets, and no slot is told where there was none");
+	ok(strstr(got, "'aws_reason':'ELB_LISTENERS_MISMATCH'") != NULL,
+	   "a packet without a listener has its AWS reason");
+	free(got);
+	t.target = 4;
+	got = answer(&q, &t);
+	ok(strstr(got, "'target':null,'tracked'") != NULL,
+	   "a target that is not there is none");
+	free(got);
+}
+
 static void test_flow_and_exempt(void)
 {
 	struct question q = ask(OUTSIDE, "10.0.1.10", NULL);
@@ -341,6 +388,7 @@ int main(void)
 	test_allowed();
 	test_refused_by_groups();
 	test_refused_by_nacl();
+	test_balanced();
 	test_flow_and_exempt();
 	test_reasons();
 	image_free(image);
