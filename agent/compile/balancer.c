@@ -134,8 +134,7 @@ static int forwards_fill(struct build *b, struct targets *t,
 				 &to->forward[i].pool);
 		if (r < 0)
 			return r;
-		if (targets_has_member(t, to->forward[i].pool))
-			to->weight += f->weight;
+		to->weight += f->weight;
 		to->forward[i].until = to->weight;
 		to->n_forwards++;
 	}

@@ -4,8 +4,7 @@
 /* balancer: virtual addresses, their listeners and what these forward to.
  *
  * Shape    A virtual address is one of a load balancer, with a listener record for each of
- *          the balancer's, two for tcp_udp. A target group without a member for the address
- *          takes no share of a listener.
+ *          the balancer's, two for tcp_udp.
  * Owner    balancers_choose() fills b->meters; balancers_write() appends to the image
  *          of 'b' and fills the tables of 'head'.
  * Errors   -ENOMEM, -E2BIG.

@@ -165,11 +165,6 @@ int targets_pool(struct build *b, struct targets *t, size_t target_group, uint8_
 	return r;
 }
 
-bool targets_has_member(const struct targets *t, uint32_t pool)
-{
-	return t->pools.items[pool].n > 0;
-}
-
 static int table_write(struct build *b, const void *records, size_t size, size_t n,
 		       struct hg_table *ret)
 {

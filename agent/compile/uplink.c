@@ -90,8 +90,16 @@ static int elastic_ips_mark(struct build *b, struct outside *o, struct marks *ma
 	return 0;
 }
 
-/* The bare addresses of balancers. As an elastic IP, one whose VPC has no internet gateway is
- * nobody's. */
+static bool is_inside(const struct vpc *vpc, const struct addr *a)
+{
+	for (size_t i = 0; i < vpc->n_cidrs; i++)
+		if (cidr_contains(&vpc->cidrs[i], a))
+			return true;
+	return false;
+}
+
+/* The bare addresses of balancers, but those inside a VPC, where another may have the same. As an
+ * elastic IP, one whose VPC has no internet gateway is nobody's. */
 static int vips_mark(struct build *b, struct outside *o, uint8_t family,
 		     struct marks *marks)
 {
@@ -108,7 +116,9 @@ static int vips_mark(struct build *b, struct outside *o, uint8_t family,
 						  .object =
 							  object_of_load_balancer(m, i) };
 
-			if (l->vips[k].subnet >= 0 || l->vips[k].address.family != family)
+			if (l->vips[k].subnet >= 0 ||
+			    l->vips[k].address.family != family ||
+			    is_inside(&m->vpcs[l->vpc], &l->vips[k].address))
 				continue;
 			if (gateway)
 				place = (struct hg_place){ .kind = HG_PLACE_BALANCER,
