@@ -161,8 +161,9 @@ static void event_tuple(struct json *j, const struct hg_tuple *t)
 	json_set_string(j, "destination", wire_addr_print(t->family, &t->daddr, text));
 }
 
-static void stream_event(void *arg, const struct hg_event *e)
+static void stream_event(void *arg, const void *record)
 {
+	const struct hg_event *e = record;
 	struct stream *s = arg;
 	bool is_drop = e->kind == HG_EVENT_DROP;
 	char name[IF_NAMESIZE];
@@ -304,7 +305,8 @@ int stream_new(struct agent *a, struct stream **ret)
 	if (!s)
 		return -ENOMEM;
 	s->agent = a;
-	r = ring_new(a->dp, stream_event, s, &s->ring);
+	r = ring_new(a->dp, "hg_events", sizeof(struct hg_event), stream_event, s,
+		     &s->ring);
 	if (r < 0) {
 		free(s);
 		return r;

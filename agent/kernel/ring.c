@@ -9,6 +9,7 @@
 
 struct ring {
 	struct ring_buffer *buffer;
+	size_t size;
 	ring_fn *fn;
 	void *arg;
 };
@@ -17,21 +18,22 @@ static int ring_record(void *arg, void *data, size_t size)
 {
 	struct ring *r = arg;
 
-	if (size >= sizeof(struct hg_event))
+	if (size >= r->size)
 		r->fn(r->arg, data);
 	return 0;
 }
 
-int ring_new(struct dataplane *dp, ring_fn *fn, void *arg, struct ring **ret)
+int ring_new(struct dataplane *dp, const char *name, size_t size, ring_fn *fn, void *arg,
+	     struct ring **ret)
 {
 	struct ring *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
+	r->size = size;
 	r->fn = fn;
 	r->arg = arg;
-	r->buffer =
-		ring_buffer__new(dataplane_map_fd(dp, "hg_events"), ring_record, r, NULL);
+	r->buffer = ring_buffer__new(dataplane_map_fd(dp, name), ring_record, r, NULL);
 	if (!r->buffer) {
 		free(r);
 		return -errno;

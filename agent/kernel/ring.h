@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* ring: hg_events as the agent reads it.
+/* ring: what packets tell the agent, one record after another.
  *
- * Shape    One consumer; records of struct hg_event in the order of their commit.
- * Owner    ring_new()/ring_free(). An event is good during the call.
+ *   hg_events    struct hg_event      hg_refusals    struct hg_refusal
+ *
+ * Shape    One consumer a ring; records in the order of their commit.
+ * Owner    ring_new()/ring_free(). A record is good during the call.
  * Errors   Negative errno.
  */
-#include <hg/event.h>
-
 #include <stddef.h>
 
 struct ring;
 struct dataplane;
 
-typedef void ring_fn(void *arg, const struct hg_event *event);
+typedef void ring_fn(void *arg, const void *record);
 
-int ring_new(struct dataplane *dp, ring_fn *fn, void *arg, struct ring **ret);
+/* Records of map 'name' that have 'size' bytes or more. */
+int ring_new(struct dataplane *dp, const char *name, size_t size, ring_fn *fn, void *arg,
+	     struct ring **ret);
 void ring_free(struct ring *r); /* NULL is fine */
 int ring_fd(const struct ring *r);
 void ring_drain(struct ring *r);
