@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -9,6 +10,7 @@
 #include "ctl/name.h"
 #include "ctl/proto.h"
 #include "ctl/request.h"
+#include "kernel/meter.h"
 
 struct filter {
 	struct cidr src, dst; /* family 0: any */
@@ -22,6 +24,7 @@ struct filter {
 struct listing {
 	struct filter filter;
 	struct image image;
+	uint32_t owners[HG_METERS]; /* objects, by meter */
 	struct json *list;
 	uint32_t n;
 };
@@ -144,6 +147,31 @@ static struct json *nat_json(const struct image *image, const struct flow *f)
 	return j;
 }
 
+/* "load_balancer/edge" and "10.0.1.20:8443", null of a connection through none. To an appliance
+ * packets go as they came. */
+static void balancer_json(struct json *j, const struct listing *l, const struct flow *f)
+{
+	uint32_t object = f->meter >= HG_METER_BALANCER && f->meter < HG_METERS
+				  ? l->owners[f->meter]
+				  : 0;
+	uint32_t kind = image_object_kind(&l->image, object);
+	char name[HG_MAX_NAME + 32], target[END_TEXT];
+
+	if (!object) {
+		json_set_null(j, "balancer");
+		json_set_null(j, "target");
+		return;
+	}
+	snprintf(name, sizeof(name), "%s/%s", object_kind_name(kind),
+		 image_object_name(&l->image, object));
+	json_set_string(j, "balancer", name);
+	json_set_string(j, "target",
+			kind == HG_OBJECT_LOAD_BALANCER && f->to.family
+				? wire_end_print(f->to.family, &f->to.daddr, f->to.dport,
+						 has_ports(f), target)
+				: NULL);
+}
+
 static bool flow_add(void *arg, const struct flow *f)
 {
 	struct listing *l = arg;
@@ -173,6 +201,7 @@ static bool flow_add(void *arg, const struct flow *f)
 	if (f->flags & HG_FLOW_TRACK_DST)
 		json_add(tracked, json_new_string("receiver"));
 	json_set(j, "nat", nat_json(&l->image, f));
+	balancer_json(j, l, f);
 	return ++l->n != l->filter.limit;
 }
 
@@ -227,6 +256,7 @@ void verb_flows(const struct request *q, struct reply *reply)
 
 	if (!filter_read(q, &l.filter, reply))
 		return;
+	meters_owners(&l.image, l.owners);
 	l.list = json_new_array();
 	flow_each(&tables, dataplane_now(a->dp), flow_add, &l);
 	reply_json(reply, 200, l.list);
