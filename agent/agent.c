@@ -15,6 +15,7 @@
 #include "flow/port.h"
 #include "kernel/meter.h"
 #include "kernel/sync.h"
+#include "targets.h"
 
 #define COUNT_SETS   131072 /* 96 MiB of entries: read in some twenty milliseconds */
 #define SWEEP_SLICES 100    /* at ten a second: the whole table in ten seconds */
@@ -101,6 +102,8 @@ static enum exit_code kernel_open(struct agent *a, uint32_t max_flows)
 	}
 	r = dataplane_open(&options, &a->dp);
 	if (r == 0)
+		r = targets_new(a);
+	if (r == 0)
 		r = neighbours_new(a->dp, a->netlink, &a->neighbours);
 	if (r == 0)
 		r = attach_new(a->dp, a->options.bpf_dir, a->netlink, a->neighbours,
@@ -123,6 +126,7 @@ static void current_restore(struct agent *a)
 	_cleanup_(diag_freep) struct diag *diag = diag_new();
 	struct refusal refusal = {};
 
+	targets_restore(a);
 	if (!diag || apply_again(a, diag, &refusal) < 0) {
 		if (diag)
 			complaints_log(diag);
@@ -180,6 +184,7 @@ void agent_free(struct agent *a)
 {
 	if (!a)
 		return;
+	targets_free(a);
 	attach_free(a->attach);
 	neighbours_free(a->neighbours);
 	dataplane_free(a->dp);

@@ -21,12 +21,15 @@
 #include "base/exit.h"
 #include "config/model.h"
 #include "ctl/access.h"
+#include "cuts.h"
 #include "flow/table.h"
 #include "history.h"
 #include "kernel/attach.h"
 #include "kernel/dataplane.h"
 
 struct json;
+struct health;
+struct health_change;
 
 struct options {
 	const char *config; /* NULL: none was given */
@@ -53,6 +56,7 @@ struct refusal {
 struct agent_events {
 	void (*rules)(void *arg, uint32_t version, const char *action);
 	void (*device)(void *arg, const struct attached *device);
+	void (*health)(void *arg, const struct health_change *change);
 	void *arg;
 };
 
@@ -63,12 +67,16 @@ struct agent {
 	struct netlink *netlink;
 	struct neighbours *neighbours;
 	struct attach *attach;
+	struct health *health; /* of targets */
+	struct cuts cuts;
+	char probe_trouble[160]; /* "": none */
 	struct agent_events events;
 	/* in force */
 	char *text; /* NULL: no rule set yet */
 	size_t text_size;
 	struct model *model;
 	uint32_t version;
+	bool is_level;       /* the image in the kernel was made of 'model' */
 	char trouble[600];   /* why the version that was in force is not; "": it is */
 	uint64_t facts_hash; /* of the kernel's addresses that were compiled in */
 	/* the sweep */

@@ -30,6 +30,7 @@
 #include "config/json.h"
 #include "config/read.h"
 #include "kernel/sync.h"
+#include "targets.h"
 #include "wanted.h"
 
 #define CHANGES_KEPT 1000 /* in the history */
@@ -166,6 +167,9 @@ static int kernel_prepare(struct agent *a, const struct model *m,
 	r = dataplane_stage(a->dp, image, &staged);
 	if (r < 0)
 		return refuse(ret_refusal, 502, r, "%s", dataplane_error());
+	r = targets_stage(a, m, &staged);
+	if (r < 0)
+		return refuse(ret_refusal, 500, r, "not enough memory");
 	r = attach_begin(a->attach, wanted->devices, wanted->n_devices, is_lenient);
 	if (r == 0)
 		r = attach_live(a->attach, &staged);
@@ -202,6 +206,7 @@ int apply_again(struct agent *a, struct diag *diag, struct refusal *ret_refusal)
 	if (r < 0)
 		return r;
 	kernel_commit(a, &wanted);
+	targets_follow(a, false);
 	a->facts_hash = hash;
 	a->trouble[0] = '\0';
 	return 0;
@@ -372,6 +377,7 @@ int agent_apply(struct agent *a, const struct apply *apply, struct diag *diag,
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_(json_freep) struct json *changes = NULL;
 	_cleanup_free_ char *text = NULL;
+	struct model *old = a->model;
 	uint32_t previous = a->version;
 	uint64_t hash;
 	int r;
@@ -398,8 +404,9 @@ int agent_apply(struct agent *a, const struct apply *apply, struct diag *diag,
 	free(a->text);
 	a->text = TAKE(text);
 	a->text_size = apply->size;
-	model_free(a->model);
 	a->model = TAKE(model);
+	targets_follow(a, true);
+	model_free(old);
 	a->facts_hash = hash;
 	a->trouble[0] = '\0';
 	log_info("%s by uid %u (%s, pid %d): version %u is in force, %zu changes",

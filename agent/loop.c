@@ -11,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "ctl/server.h"
+#include "kernel/ring.h"
+#include "targets.h"
 
 #define SWEEP_US 100000U /* a slice of the flow table */
 #define SETTLE_US \
@@ -20,6 +22,7 @@ struct loop {
 	struct agent *agent;
 	struct stream *stream;
 	struct server *server;
+	struct ring *refusals;
 	sd_event *event;
 	sd_event_source *server_timer, *links_timer;
 	unsigned n_sweeps;
@@ -110,6 +113,36 @@ static int on_neighbours(sd_event_source *source, int fd, uint32_t events, void 
 	return 0;
 }
 
+/* ---- targets ---- */
+
+static void on_refusal(void *arg, const void *record)
+{
+	struct loop *l = arg;
+
+	targets_refused(l->agent, record);
+}
+
+static int on_refusals(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	ring_drain(l->refusals);
+	return 0;
+}
+
+/* Whatever gave up targets just now: all of them are walked for at once. */
+static int on_post(sd_event_source *source, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)source;
+	targets_cut(l->agent);
+	return 0;
+}
+
 /* ---- time ---- */
 
 static int on_sweep(sd_event_source *source, uint64_t usec, void *arg)
@@ -118,6 +151,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *arg)
 
 	(void)usec;
 	agent_sweep(l->agent);
+	targets_run(l->agent);
 	neighbours_run(l->agent->neighbours);
 	if (++l->n_sweeps % 10 == 0) {
 		agent_check_deadline(l->agent);
@@ -170,6 +204,13 @@ static void device_changed(void *arg, const struct attached *d)
 	stream_device(l->stream, d);
 }
 
+static void health_changed(void *arg, const struct health_change *change)
+{
+	struct loop *l = arg;
+
+	stream_health(l->stream, change);
+}
+
 /* ---- life ---- */
 
 static int timer_add(struct loop *l, uint64_t usec, sd_event_time_handler_t handler,
@@ -214,6 +255,11 @@ static int sources_add(struct loop *l)
 		r = sd_event_add_io(l->event, NULL, stream_fd(l->stream), EPOLLIN,
 				    on_packets, l);
 	if (r >= 0)
+		r = sd_event_add_io(l->event, NULL, ring_fd(l->refusals), EPOLLIN,
+				    on_refusals, l);
+	if (r >= 0)
+		r = sd_event_add_post(l->event, NULL, on_post, l);
+	if (r >= 0)
 		r = timer_add(l, 0, on_server_timer, true, &l->server_timer);
 	if (r >= 0)
 		r = timer_add(l, 0, on_links_timer, false, &l->links_timer);
@@ -229,6 +275,13 @@ static int loop_start(struct loop *l, int fd)
 	r = stream_new(l->agent, &l->stream);
 	if (r < 0) {
 		log_error("cannot read events of the packet path: %s", strerror(-r));
+		close(fd);
+		return r;
+	}
+	r = ring_new(l->agent->dp, "hg_refusals", sizeof(struct hg_refusal), on_refusal,
+		     l, &l->refusals);
+	if (r < 0) {
+		log_error("cannot read what targets refuse: %s", strerror(-r));
 		close(fd);
 		return r;
 	}
@@ -253,6 +306,7 @@ void loop_hold_signals(void)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -264,7 +318,9 @@ enum exit_code loop_run(struct agent *a, int fd)
 
 	r = loop_start(&l, fd);
 	if (r >= 0) {
-		a->events = (struct agent_events){ rules_changed, device_changed, &l };
+		a->events = (struct agent_events){ rules_changed, device_changed,
+						   health_changed, &l };
+		targets_start(a, l.event);
 		/* What changed between the first look and now. */
 		agent_follow(a);
 		log_info("listening on %s", a->options.socket);
@@ -277,5 +333,6 @@ enum exit_code loop_run(struct agent *a, int fd)
 	sd_event_unref(l.event);
 	server_free(l.server);
 	stream_free(l.stream);
+	ring_free(l.refusals);
 	return r < 0 ? EXIT_REFUSED : EXIT_YES;
 }

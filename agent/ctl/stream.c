@@ -13,6 +13,7 @@
 #include "compile/explain.h"
 #include "config/json.h"
 #include "ctl/name.h"
+#include "health/health.h"
 #include "kernel/ring.h"
 #include "kernel/sync.h"
 
@@ -206,6 +207,23 @@ void stream_device(struct stream *s, const struct attached *d)
 	j = event_new("device", 0);
 	json_set_string(j, "device", d->device);
 	json_set_string(j, "state", attach_state_name(d->state));
+	stream_put(s, j, false);
+	json_free(j);
+}
+
+void stream_health(struct stream *s, const struct health_change *c)
+{
+	struct json *j;
+
+	if (s->n_readers == 0)
+		return;
+	j = event_new("health", 0);
+	json_set_string(j, "target_group", c->group);
+	json_set_string(j, "target", c->target);
+	json_set_string(j, "from", state_name(c->from));
+	json_set_string(j, "to", state_name(c->to));
+	json_set_string(j, "reason",
+			*state_reason(c->reason) ? state_reason(c->reason) : NULL);
 	stream_put(s, j, false);
 	json_free(j);
 }

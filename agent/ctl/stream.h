@@ -33,6 +33,7 @@ void stream_tick(struct stream *s);
 
 void stream_rules(struct stream *s, uint32_t version, const char *action);
 void stream_device(struct stream *s, const struct attached *d);
+void stream_health(struct stream *s, const struct health_change *c);
 
 /* All readers; the server can stop then. */
 void stream_hang_up(struct stream *s);
