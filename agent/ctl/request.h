@@ -63,6 +63,8 @@ verb_fn verb_vpcs, verb_interfaces, verb_subnets, verb_nacls, verb_groups;
 verb_fn verb_prefix_lists;
 /* device.c, route.c, nat.c */
 verb_fn verb_devices, verb_routes, verb_nat;
+/* balancer.c */
+verb_fn verb_load_balancers, verb_targets;
 /* stats.c */
 verb_fn verb_stats, verb_health, verb_events;
 /* flows.c */

@@ -49,6 +49,8 @@ static const struct resource {
 	{ "GET", "/v1/nacls", false, verb_nacls },
 	{ "GET", "/v1/security-groups", false, verb_groups },
 	{ "GET", "/v1/nat", false, verb_nat },
+	{ "GET", "/v1/load-balancers", false, verb_load_balancers },
+	{ "GET", "/v1/targets", false, verb_targets },
 	{ "GET", "/v1/prefix-lists", false, verb_prefix_lists },
 	{ "GET", "/v1/devices", false, verb_devices },
 	{ "GET", "/v1/flows", false, verb_flows },

@@ -8,7 +8,9 @@
 #include "config/json.h"
 #include "ctl/request.h"
 #include "flow/port.h"
+#include "health/health.h"
 #include "kernel/sync.h"
+#include "pools.h"
 
 static void counters_json(struct json *j, const struct hg_counters *c)
 {
@@ -76,6 +78,36 @@ static struct json *nat_json(struct agent *a)
 	return j;
 }
 
+static struct json *pools_json(struct agent *a)
+{
+	struct image image = dataplane_image(a->dp);
+	struct pools_count count = pools_count(&image);
+	struct json *j = json_new_object();
+
+	json_set_number(j, "pools", count.pools);
+	json_set_number(j, "failing_open", count.failing_open);
+	json_set_u64(j, "members", count.members);
+	json_set_u64(j, "usable", count.usable);
+	json_set_u64(j, "cut", a->cuts.n_cut);
+	return j;
+}
+
+static struct json *probe_json(struct agent *a)
+{
+	struct health_probe probe = health_probe(a->health);
+	struct json *j = json_new_object();
+
+	json_set_bool(j, "running", probe.is_running);
+	if (probe.pid)
+		json_set_number(j, "pid", probe.pid);
+	else
+		json_set_null(j, "pid");
+	json_set_number(j, "restarts", probe.restarts);
+	json_set_u64(j, "results", probe.n_results);
+	json_set_u64(j, "refused", probe.n_refused);
+	return j;
+}
+
 static struct json *image_json(struct agent *a)
 {
 	struct image image = dataplane_image(a->dp);
@@ -117,6 +149,8 @@ void verb_stats(const struct request *q, struct reply *reply)
 	json_set(j, "flows", flows_json(a, &total));
 	json_set(j, "neighbours", neighbours_json(a));
 	json_set(j, "nat", nat_json(a));
+	json_set(j, "pools", pools_json(a));
+	json_set(j, "probe", probe_json(a));
 	json_set(j, "image", image_json(a));
 	json_set_number(j, "version", a->version);
 	json_set_number(j, "epoch", dataplane_epoch(a->dp));
