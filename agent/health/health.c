@@ -94,7 +94,10 @@ static int member_update(struct health *h, struct member *m, size_t group, size_
 	m->group_index = group;
 	m->protocol = g->protocol;
 	m->deregistration_delay = g->deregistration_delay;
-	m->connection_termination = g->connection_termination;
+	/* What an appliance has is another's then, and not over. */
+	m->connection_termination = g->protocol == TARGET_GENEVE
+					    ? g->is_rebalancing
+					    : g->connection_termination;
 	m->is_seen = true;
 	addresses_take(m, h->model, t);
 	h->groups[group].members[index] = m;

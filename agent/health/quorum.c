@@ -100,6 +100,8 @@ static void pack_decide(struct health *h, size_t group)
 	const struct target_group *g = &h->model->target_groups[group];
 	struct policy_rules rules = { .minimum_count = g->minimum_count,
 				      .minimum_percentage = g->minimum_percentage };
+	bool terminates = g->protocol == TARGET_GENEVE ? g->is_rebalancing
+						       : g->unhealthy_termination;
 	struct pack *p = &h->groups[group];
 
 	for (size_t i = 0; i < p->n; i++)
@@ -110,7 +112,7 @@ static void pack_decide(struct health *h, size_t group)
 	for (size_t i = 0; i < p->n; i++) {
 		struct member *m = p->members[i];
 
-		if (!m || m->state.state != HEALTH_UNHEALTHY || !g->unhealthy_termination)
+		if (!m || m->state.state != HEALTH_UNHEALTHY || !terminates)
 			continue;
 		if (!m->is_open && m->owes_cut)
 			quorum_cut(h, m,

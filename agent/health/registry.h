@@ -26,8 +26,8 @@ struct member { /* a target */
 	/* of its group, as it was last */
 	enum target_protocol protocol;
 	uint32_t deregistration_delay;
-	bool connection_termination;
-	bool is_open;  /* of a pool that fails open */
+	bool connection_termination; /* something is to be said when it has drained */
+	bool is_open;                /* of a pool that fails open */
 	bool owes_cut; /* unhealthy, and connections of it that were spared may be there */
 	/* of its check */
 	bool is_checked, is_seen;

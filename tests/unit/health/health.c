@@ -316,7 +316,7 @@ static void zones(void)
 	   "when the group crosses zones it is no longer open, and six are cut");
 }
 
-static void appliances(void)
+static void appliances(bool is_rebalancing)
 {
 	struct gateway_load_balancer gwlb = { .name = "g" };
 
@@ -325,13 +325,24 @@ static void appliances(void)
 	w.model.gateway_load_balancers = &gwlb;
 	w.model.n_gateway_load_balancers = 1;
 	w.group.protocol = TARGET_GENEVE;
+	w.group.is_rebalancing = is_rebalancing;
+	w.group.unhealthy_termination = false;
 	apply(0);
 	results(0, 2, 200, 1);
 	w.text[0] = '\0';
 	results(1, 2, 0, 2);
-	heard("web 10.0.0.2:80 healthy>unhealthy Target.Timeout\ncut 10.0.0.2:80 "
-	      "geneve\n",
-	      "appliances are checked, and what they lose is said to be theirs");
+	heard(is_rebalancing ? "web 10.0.0.2:80 healthy>unhealthy Target.Timeout\n"
+			       "cut 10.0.0.2:80 geneve\n"
+			     : "web 10.0.0.2:80 healthy>unhealthy Target.Timeout\n",
+	      is_rebalancing ? "what an unhealthy appliance has goes to another"
+			     : "and without target_failover it stays");
+	w.group.n_targets = 0;
+	apply(2);
+	w.text[0] = '\0';
+	w.n_cuts = 0;
+	run(303);
+	is((long long)w.n_cuts, is_rebalancing ? 2 : 0,
+	   "so does what appliances have that have drained");
 }
 
 /* ---- a restart, and messages of others ---- */
@@ -424,7 +435,8 @@ int main(void)
 	cuts();
 	spared();
 	zones();
-	appliances();
+	appliances(true);
+	appliances(false);
 	restart();
 	strangers();
 	health_free(h);
