@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What NAT gateways have counted, through images that come and go. */
+/* What NAT gateways and balancers have counted, through images that come and go. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <stdio.h>
@@ -15,39 +15,56 @@
 
 #define MAX_CPUS 1024
 
-/* A rule set with a NAT gateway for each letter, compiled after what is in force. */
+/* A rule set with a NAT gateway for each small letter, a load balancer for each capital one and
+ * a gateway load balancer for each digit, compiled after what is in force. */
 static void letters_switch(struct dataplane *dp, const char *letters)
 {
 	_cleanup_(model_freep) struct model *m = NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
 	struct image old = dataplane_image(dp);
 	const struct facts facts = { .previous = old.lines ? &old : NULL };
-	char nats[1024] = "", text[2048];
+	char nats[1024] = "", balancers[1024] = "", inspectors[1024] = "", text[4096];
 
 	for (const char *l = letters; *l; l++)
-		sprintf(nats + strlen(nats),
-			"%s\"%c\":{\"subnet\":\"s\",\"private_address\":\"10.0.0.%d\"}",
-			l > letters ? "," : "", *l, *l);
+		if (*l >= 'a')
+			sprintf(nats + strlen(nats),
+				"%s\"%c\":{\"subnet\":\"s\",\"private_address\":"
+				"\"10.0.0.%d\"}",
+				*nats ? "," : "", *l, *l);
+		else if (*l >= 'A')
+			sprintf(balancers + strlen(balancers),
+				"%s\"%c\":{\"vpc\":\"v\",\"addresses\":[\"203.0.113.%d\"]"
+				","
+				"\"listeners\":[{\"protocol\":\"tcp\",\"port\":80,"
+				"\"forward\":[{\"target_group\":\"t\"}]}]}",
+				*balancers ? "," : "", *l, *l);
+		else
+			sprintf(inspectors + strlen(inspectors),
+				"%s\"%c\":{\"vpc\":\"v\",\"target_group\":\"i\"}",
+				*inspectors ? "," : "", *l);
 	snprintf(text, sizeof(text),
 		 "{\"headgate\":1,\"vpcs\":{\"v\":{\"cidrs\":[\"10.0.0.0/16\"]}},"
 		 "\"subnets\":{\"s\":{\"cidrs\":[\"10.0.0.0/24\"],\"device\":\"br\"}},"
+		 "\"target_groups\":{\"t\":{\"vpc\":\"v\",\"protocol\":\"tcp\","
+		 "\"port\":80,\"targets\":[{\"address\":\"10.0.0.10\"}]},"
+		 "\"i\":{\"vpc\":\"v\",\"protocol\":\"geneve\",\"port\":6081,"
+		 "\"targets\":[{\"address\":\"10.0.0.11\"}]}},"
+		 "\"load_balancers\":{%s},\"gateway_load_balancers\":{%s},"
 		 "\"nat_gateways\":{%s}}",
-		 nats);
+		 balancers, inspectors, nats);
 	image = rules_image(text, &facts, &m);
 	plane_switch(dp, image, false);
 }
 
 static uint32_t number_of(struct dataplane *dp, const char *name)
 {
+	static uint32_t owners[HG_METERS];
 	struct image image = dataplane_image(dp);
-	struct hg_table nats = image_header(&image)->nats;
 
-	for (uint32_t id = 1; id < nats.n; id++) {
-		const struct hg_nat *g = image_record(&image, nats, id, sizeof(*g));
-
-		if (g->object && strcmp(image_object_name(&image, g->object), name) == 0)
-			return id;
-	}
+	meters_owners(&image, owners);
+	for (uint32_t i = 1; i < HG_METERS; i++)
+		if (owners[i] && strcmp(image_object_name(&image, owners[i]), name) == 0)
+			return i;
 	return 0;
 }
 
@@ -122,5 +139,22 @@ int main(void)
 	m = read_of(dp, "d");
 	is((long long)(m.packets[0] + m.idle_timeouts + m.port_errors), 0,
 	   "without what the other had counted");
+
+	letters_switch(dp, "acdB1");
+	ok(number_of(dp, "B") >= HG_METER_BALANCER &&
+		   number_of(dp, "1") >= HG_METER_BALANCER,
+	   "balancers have meters behind those of NAT gateways");
+	is((long long)read_of(dp, "B").packets[0], 0, "which begin at 0");
+	sum = count(dp, number_of(dp, "B"), n_cpus);
+	count(dp, number_of(dp, "1"), n_cpus);
+	letters_switch(dp, "dAB01");
+	ok(read_of(dp, "B").packets[0] == sum && read_of(dp, "1").packets[0] == sum,
+	   "and stay with them when others come before them");
+	ok(read_of(dp, "A").packets[0] == 0 && read_of(dp, "0").packets[0] == 0,
+	   "who begin at 0");
+	letters_switch(dp, "dA");
+	letters_switch(dp, "dAB1");
+	ok(read_of(dp, "B").packets[0] == 0 && read_of(dp, "1").packets[0] == 0,
+	   "who was away has counted nothing");
 	return done();
 }
