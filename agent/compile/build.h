@@ -32,7 +32,8 @@ struct build {
 	uint32_t *nacl_lines; /* classifier's line, by nacl * 2 + direction; 0 unused */
 	uint32_t *table_routes;
 	uint32_t n_routes, route_rules;
-	uint32_t *table_lines; /* of its vector of route ids, by table; 0 unused */
+	uint32_t *table_lines;  /* of its vector of route ids, by table; 0 unused */
+	uint32_t *onward_lines; /* of that without gateway load balancers; 0: has none */
 	uint32_t *vpc_zones, *interface_zones, *uplink_zones; /* by index; 0 none */
 	uint32_t *vpc_gateways; /* id of its internet gateway, by VPC; 0 none */
 	uint32_t *nat_ids;      /* by NAT gateway */

@@ -268,6 +268,7 @@ static int build_init(struct build *b, const struct model *m, const struct facts
 	b->uplink_zones = calloc(b->devices.n_uplinks + 1, sizeof(uint32_t));
 	b->table_routes = calloc(m->n_route_tables + 1, sizeof(uint32_t));
 	b->table_lines = calloc(m->n_route_tables + 1, sizeof(uint32_t));
+	b->onward_lines = calloc(m->n_route_tables + 1, sizeof(uint32_t));
 	b->vpc_gateways = calloc(m->n_vpcs + 1, sizeof(uint32_t));
 	b->nat_ids = calloc(m->n_nat_gateways + 1, sizeof(uint32_t));
 	b->meters = calloc(m->n_load_balancers + m->n_gateway_load_balancers + 1,
@@ -276,8 +277,8 @@ static int build_init(struct build *b, const struct model *m, const struct facts
 	b->device_gateways = calloc(b->devices.n + 1, sizeof(uint32_t));
 	if (!b->nacl_rules || !b->nacl_lines || !b->group_rules || !b->vpc_zones ||
 	    !b->interface_zones || !b->uplink_zones || !b->table_routes ||
-	    !b->table_lines || !b->vpc_gateways || !b->nat_ids || !b->meters ||
-	    !b->vip_peers || !b->device_gateways)
+	    !b->table_lines || !b->onward_lines || !b->vpc_gateways || !b->nat_ids ||
+	    !b->meters || !b->vip_peers || !b->device_gateways)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n_internet_gateways; i++)
 		b->vpc_gateways[m->internet_gateways[i].vpc] = id_of_internet_gateway(i);
@@ -298,6 +299,7 @@ static void build_done(struct build *b)
 	free(b->uplink_zones);
 	free(b->table_routes);
 	free(b->table_lines);
+	free(b->onward_lines);
 	free(b->vpc_gateways);
 	free(b->nat_ids);
 	free(b->meters);

@@ -345,6 +345,7 @@ int subnets_write(struct build *b, struct hg_header *head)
 		out->limit = limit_first(m, -1, (int)i);
 		if (m->vpcs[s->vpc].is_routed && s->route_table >= 0) {
 			out->routes = b->table_lines[s->route_table];
+			out->onward = b->onward_lines[s->route_table];
 			out->table_object =
 				object_of_route_table(m, (size_t)s->route_table);
 		}

@@ -51,6 +51,19 @@ static int candidate_compare(const void *va, const void *vb)
 
 /* ---- which tables there are ---- */
 
+static bool is_inspected(const struct route *route)
+{
+	return route->kind == ROUTE_GATEWAY_LOAD_BALANCER;
+}
+
+static bool has_inspected(const struct route_table *rt)
+{
+	for (size_t i = 0; i < rt->n_routes; i++)
+		if (is_inspected(&rt->routes[i]))
+			return true;
+	return false;
+}
+
 static int users_find(struct build *b, struct routes *r)
 {
 	for (uint32_t t = 0; t < r->tables.n; t++) {
@@ -58,7 +71,8 @@ static int users_find(struct build *b, struct routes *r)
 		const struct route_table *rt = &b->m->route_tables[table];
 
 		for (uint32_t i = 0; i < rt->n_routes; i++) {
-			if (rt->routes[i].prefix_list < 0)
+			if (rt->routes[i].prefix_list < 0 ||
+			    (t >= r->n_whole && is_inspected(&rt->routes[i])))
 				continue;
 			if (!vec_push(&r->users,
 				      (struct route_user){
@@ -77,7 +91,8 @@ static int tables_find(struct build *b, struct routes *r)
 	const struct model *m = b->m;
 
 	r->numbers = calloc(m->n_route_tables + 1, sizeof(*r->numbers));
-	if (!r->numbers)
+	r->onward = calloc(m->n_route_tables + 1, sizeof(*r->onward));
+	if (!r->numbers || !r->onward)
 		return -ENOMEM;
 	if (!m->vpcs[r->vpc].is_routed)
 		return 0;
@@ -93,6 +108,16 @@ static int tables_find(struct build *b, struct routes *r)
 		if (!vec_push(&r->tables, i))
 			return -ENOMEM;
 		r->numbers[i] = (uint32_t)r->tables.n;
+	}
+	r->n_whole = (uint32_t)r->tables.n;
+	for (uint32_t t = 0; t < r->n_whole; t++) {
+		uint32_t table = r->tables.items[t];
+
+		if (!has_inspected(&m->route_tables[table]))
+			continue;
+		if (!vec_push(&r->tables, table))
+			return -ENOMEM;
+		r->onward[table] = (uint32_t)r->tables.n;
 	}
 	return 0;
 }
@@ -121,6 +146,7 @@ int routes_init(struct build *b, size_t vpc, struct routes *ret)
 void routes_done(struct routes *r)
 {
 	free(r->numbers);
+	free(r->onward);
 	vec_done(&r->tables);
 	vec_done(&r->users);
 	vec_done(&r->rows);
@@ -130,7 +156,7 @@ void routes_done(struct routes *r)
 	vec_done(&r->step_rows);
 	vec_done(&r->words);
 	vec_done(&r->candidates);
-	r->numbers = NULL;
+	r->numbers = r->onward = NULL;
 }
 
 /* ---- what they name ---- */
@@ -167,7 +193,7 @@ int routes_mark(struct build *b, const struct routes *r, struct marks *marks)
 	for (uint32_t i = 0; i < v->n_cidrs; i++)
 		if (!marks_add(marks, &v->cidrs[i], MARK_ROUTE, ROUTE_MARK_LOCAL | i))
 			return -ENOMEM;
-	for (size_t t = 0; t < r->tables.n; t++) {
+	for (size_t t = 0; t < r->n_whole; t++) {
 		uint32_t table = r->tables.items[t];
 		const struct route_table *rt = &b->m->route_tables[table];
 
@@ -247,6 +273,19 @@ static uint32_t table_of_route(const struct build *b, uint32_t id)
 	return (uint32_t)lo;
 }
 
+/* Route 'id', which names a destination by CIDR. */
+static int cidr_candidates(struct build *b, struct routes *r, uint32_t id)
+{
+	uint32_t table = table_of_route(b, id);
+	const struct route *route =
+		&b->m->route_tables[table].routes[id - b->table_routes[table]];
+	int result = candidate_add(r, r->numbers[table] - 1, id, RANK_CIDR);
+
+	if (result == 0 && r->onward[table] && !is_inspected(route))
+		result = candidate_add(r, r->onward[table] - 1, id, RANK_CIDR);
+	return result;
+}
+
 static int candidates_make(struct build *b, struct routes *r, const uint32_t *marks,
 			   size_t n)
 {
@@ -261,9 +300,7 @@ static int candidates_make(struct build *b, struct routes *r, const uint32_t *ma
 		else if (marks[i] & ROUTE_MARK_LOCAL)
 			result = local_candidates(b, r, value);
 		else
-			result =
-				candidate_add(r, r->numbers[table_of_route(b, value)] - 1,
-					      value, RANK_CIDR);
+			result = cidr_candidates(b, r, value);
 	}
 	if (r->candidates.n > 1)
 		qsort(r->candidates.items, r->candidates.n, sizeof(*r->candidates.items),
@@ -439,9 +476,10 @@ int routes_write_rows(struct build *b, const struct routes *r)
 		return -ENOMEM;
 	for (size_t t = 0; t < r->tables.n && result == 0; t++) {
 		size_t first = t ? ends[t - 1] : 0;
+		uint32_t *lines = t < r->n_whole ? b->table_lines : b->onward_lines;
 
 		result = vector_write(b, r, cells + first, ends[t] - first,
-				      &b->table_lines[r->tables.items[t]]);
+				      &lines[r->tables.items[t]]);
 	}
 	return result;
 }

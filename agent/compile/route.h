@@ -4,6 +4,7 @@
 /* route: which route every table of a VPC has for an address.
  *
  *   class.row -> routes[row] of a table -> route id
+ *             -> onward[row] of one with routes to gateway load balancers -> route id of others
  *
  * Shape    Route ids count from 1: each table in model order has its routes as written,
  *          then the local one of each CIDR of its VPC. A row is a distinct vector of route
@@ -45,8 +46,11 @@ struct route_candidate {
 
 struct routes {
 	size_t vpc;
-	VEC(uint32_t) tables;         /* model indexes, by number */
-	uint32_t *numbers;            /* by model index: number + 1, 0 unused */
+	VEC(uint32_t) tables; /* model indexes, by number */
+	uint32_t *numbers;    /* by model index: number + 1, 0 unused */
+	uint32_t n_whole;     /* numbers from here on are onward tables: those again
+					* that have routes to gateway load balancers, without */
+	uint32_t *onward;     /* by model index: number + 1, 0 none */
 	VEC(struct route_user) users; /* of prefix lists, by list */
 	VEC(struct route_row) rows;
 	VEC(struct route_change) changes;
@@ -65,7 +69,7 @@ int routes_mark(struct build *b, const struct routes *r, struct marks *marks);
 /* The row inside a prefix with 'marks', where 'row' is that around it. */
 int routes_step(struct build *b, struct routes *r, uint32_t row, const uint32_t *marks,
 		size_t n, uint32_t *ret_row);
-/* The vectors, into b->table_lines. */
+/* The vectors, into b->table_lines and b->onward_lines. */
 int routes_write_rows(struct build *b, const struct routes *r);
 /* All routes of the model by id; after rules_write(). */
 int routes_write(struct build *b, struct hg_header *head);

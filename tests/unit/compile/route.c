@@ -38,8 +38,9 @@ static void best_offer(struct best *b, const struct cidr *c, int rank, uint32_t 
 	*b = (struct best){ c->len, rank, number };
 }
 
-/* hg_rule.number of the route that table 't' has for 'a'; false: none. */
-static bool scan_route(const struct model *m, const struct route_table *t,
+/* hg_rule.number of the route that table 't' has for 'a'; false: none. 'is_onward': without those
+ * to gateway load balancers. */
+static bool scan_route(const struct model *m, const struct route_table *t, bool is_onward,
 		       const struct addr *a, uint32_t *ret_number)
 {
 	struct best b = { -1, 3, 0 };
@@ -53,6 +54,8 @@ static bool scan_route(const struct model *m, const struct route_table *t,
 		const struct route *route = &t->routes[i];
 		const struct prefix_list *list;
 
+		if (is_onward && route->kind == ROUTE_GATEWAY_LOAD_BALANCER)
+			continue;
 		if (route->prefix_list < 0) {
 			best_offer(&b, &route->to, 0, i, a);
 			continue;
@@ -68,7 +71,7 @@ static bool scan_route(const struct model *m, const struct route_table *t,
 /* ---- the image ---- */
 
 static const struct hg_route *lookup_route(const struct image *image, uint32_t subnet,
-					   const struct addr *a)
+					   bool is_onward, const struct addr *a)
 {
 	const struct hg_header *h = image_header(image);
 	const struct hg_subnet *s = image_record(image, h->subnets, subnet, sizeof(*s));
@@ -77,27 +80,28 @@ static const struct hg_route *lookup_route(const struct image *image, uint32_t s
 
 	if (c->row >= lookup_vpc(image, s->vpc)->n_rows)
 		bail("a class has row %u", c->row);
-	id = lookup_word(image, s->routes, c->row);
+	id = lookup_word(image, is_onward && s->onward ? s->onward : s->routes, c->row);
 	return id ? image_record(image, h->routes, id, sizeof(struct hg_route)) : NULL;
 }
 
 static bool route_agrees(const struct model *m, const struct image *image, size_t subnet,
-			 const struct addr *a)
+			 bool is_onward, const struct addr *a)
 {
 	const struct route_table *t = &m->route_tables[m->subnets[subnet].route_table];
-	const struct hg_route *got = lookup_route(image, (uint32_t)subnet + 1, a);
+	const struct hg_route *got =
+		lookup_route(image, (uint32_t)subnet + 1, is_onward, a);
 	const struct hg_rule *rule = got ? image_rule(image, got->rule) : NULL;
 	char text[ADDR_TEXT];
 	uint32_t want = 0;
 
-	if (!scan_route(m, t, a, &want)
+	if (!scan_route(m, t, is_onward, a, &want)
 		    ? !got
 		    : rule && rule->number == want &&
 			      strcmp(image_object_name(image, rule->object), t->name) ==
 				      0)
 		return true;
-	note("%s in %s: number %x, want %x", addr_print(a, text), t->name,
-	     rule ? rule->number : 0, want);
+	note("%s in %s%s: number %x, want %x", addr_print(a, text), t->name,
+	     is_onward ? ", onward" : "", rule ? rule->number : 0, want);
 	return false;
 }
 
@@ -110,8 +114,8 @@ static size_t cidr_disagrees(const struct model *m, const struct image *image,
 	a[2] = addr_step(a[0], -1);
 	a[3] = addr_step(a[1], 1);
 	for (size_t s = 0; s < m->n_subnets; s++)
-		for (int i = 0; i < 4; i++)
-			wrong += !route_agrees(m, image, s, &a[i]);
+		for (int i = 0; i < 8; i++)
+			wrong += !route_agrees(m, image, s, i & 1, &a[i / 2]);
 	return wrong;
 }
 
@@ -174,6 +178,14 @@ static struct cidr *cidrs_random(uint32_t n, bool of_list)
 	return list;
 }
 
+/* Of every other table some lead to a gateway load balancer. */
+static const char *via_random(uint32_t t)
+{
+	if (t % 2 && dice(3) == 0)
+		return "gateway_load_balancer/g";
+	return dice(2) ? "blackhole" : "interface/i";
+}
+
 static void table_write(FILE *f, uint32_t t, uint32_t n)
 {
 	struct cidr *list = cidrs_random(n, false);
@@ -183,14 +195,14 @@ static void table_write(FILE *f, uint32_t t, uint32_t n)
 		t ? "" : ",\"main\":true");
 	for (uint32_t i = 0; i < n; i++)
 		fprintf(f, "{\"to\":\"%s\",\"via\":\"%s\"},", cidr_print(&list[i], text),
-			dice(2) ? "blackhole" : "interface/i");
+			via_random(t));
 	if (dice(2))
 		fprintf(f, "{\"to\":\"10.0.0.0/16\",\"via\":\"interface/i\"},");
 	if (dice(2))
 		fprintf(f, "{\"to\":\"10.0.1.0/24\",\"via\":\"interface/i\"},");
 	for (uint32_t i = 0, first = dice(LISTS); i < LISTS - 1; i++)
-		fprintf(f, "%s{\"to\":\"prefix_list/l%u\",\"via\":\"blackhole\"}",
-			i ? "," : "", (first + i) % LISTS);
+		fprintf(f, "%s{\"to\":\"prefix_list/l%u\",\"via\":\"%s\"}", i ? "," : "",
+			(first + i) % LISTS, via_random(t));
 	fprintf(f, "]}");
 	free(list);
 }
@@ -221,7 +233,12 @@ static struct model *model_random(uint32_t n)
 			"\"route_table\":\"t%u\"}",
 			i ? "," : "", i, i, i);
 	fprintf(f, "},\"interfaces\":{\"i\":{\"subnet\":\"s0\",\"addresses\":"
-		   "[\"10.0.0.9\"],\"source_dest_check\":false}},\"route_tables\":{");
+		   "[\"10.0.0.9\"],\"source_dest_check\":false}},"
+		   "\"target_groups\":{\"tg\":{\"vpc\":\"v\",\"protocol\":\"geneve\","
+		   "\"port\":6081,\"targets\":[{\"address\":\"10.0.0.7\"}]}},"
+		   "\"gateway_load_balancers\":{\"g\":{\"vpc\":\"v\",\"target_group\":"
+		   "\"tg\"}},"
+		   "\"route_tables\":{");
 	for (uint32_t i = 0; i < TABLES; i++)
 		table_write(f, i, n);
 	fprintf(f, ",\"unused\":{\"vpc\":\"v\",\"routes\":["
@@ -248,6 +265,9 @@ static size_t rows_twice(const struct image *image)
 
 				same &= lookup_word(image, subnet->routes, a) ==
 					lookup_word(image, subnet->routes, b);
+				same &= !subnet->onward ||
+					lookup_word(image, subnet->onward, a) ==
+						lookup_word(image, subnet->onward, b);
 			}
 			twice += same;
 		}
@@ -337,7 +357,7 @@ static void test_targets(void)
 		struct addr a;
 
 		addr_parse(wanted[i].to, &a);
-		route = lookup_route(image, 2, &a);
+		route = lookup_route(image, 2, false, &a);
 		route = route ? route : &none;
 		is(route->kind, wanted[i].kind, "%s", wanted[i].says);
 		is(route->target, wanted[i].target, "%s: the target", wanted[i].says);
