@@ -393,15 +393,48 @@ HG_GLOBAL int flow_has_expired(const struct flow *fl, __u32 family, __u32 now)
 	return !pair || flow_is_over(life, READ_ONCE(pair->state.seen), now);
 }
 
+/* Does it wait for answers at a port that was chosen for it, or may have been? */
+static __always_inline int flow_has_port(const struct flow *fl)
+{
+	__u32 flags = HG_LIFE_FLAGS(READ_ONCE(fl->state.life));
+
+	return (flags & (HG_FLOW_NAT | HG_FLOW_ORIGINAL)) == HG_FLOW_NAT &&
+	       HG_BYTES_METER(READ_ONCE(fl->state.bytes));
+}
+
 /* An answer's way through a NAT gateway is gone: its port is free. */
 static __always_inline void flow_free_port(const struct flow *fl)
 {
-	__u32 flags = HG_LIFE_FLAGS(READ_ONCE(fl->state.life));
 	const __u64 *w = (const void *)fl - FLOW4_TAIL;
 
-	if ((flags & (HG_FLOW_NAT | HG_FLOW_ORIGINAL)) == HG_FLOW_NAT &&
-	    HG_BYTES_METER(READ_ONCE(fl->state.bytes)))
+	if (flow_has_port(fl))
 		port_freed(w[0], w[1]);
+}
+
+/* The entry at 'at' of the IPv6 table; NULL for 0. */
+static __always_inline struct hg_flow6 *flow6_at(__u32 at)
+{
+	__u32 i = (at - 1) >> 2;
+	struct hg_set6 *set;
+
+	if (!at)
+		return NULL;
+	set = bpf_map_lookup_elem(&hg_flows6, &i);
+	if (!set)
+		return NULL;
+	VERIFIER_KEEP(set);
+	return &set->way[(at - 1) & 3];
+}
+
+/* The same of IPv6, where the port is a balancer's. */
+HG_GLOBAL int flow_free_port6(__u32 at)
+{
+	const struct hg_flow6 *e = flow6_at(at & ~HG_PAIR_OTHER);
+	const __u64 *w = (const __u64 *)e;
+
+	if (e && flow_has_port(FLOW6(e)))
+		port_freed(hg_port_addresses(&e->key.saddr, &e->key.daddr), w[4]);
+	return 0;
 }
 
 /* Both directions leave. 1: by this call. */
@@ -423,6 +456,10 @@ HG_GLOBAL int flow_forget(struct flow *fl, __u32 family)
 			flow_free_port(self);
 		if (pair_family == HG_FAMILY_4)
 			flow_free_port(pair);
+		if (family == HG_FAMILY_6 && pair_family == HG_FAMILY_6) {
+			flow_free_port6(READ_ONCE(fl->state.pair));
+			flow_free_port6(READ_ONCE(pair->state.pair));
+		}
 		pair_tail = READ_ONCE(pair->tail);
 		__sync_val_compare_and_swap(&pair->tail, pair_tail, 0);
 	}

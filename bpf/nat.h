@@ -390,7 +390,8 @@ HG_GLOBAL int nat_finish(struct scratch *s)
 			pkt->tuple.saddr.w[0] = s->public;
 		}
 		tuple_reverse(&pkt->tuple, &s->answer);
-		port = port_choose(s, bpf_ntohs(s->came.sport));
+		port = bpf_ntohs(s->came.sport);
+		port = port_choose(s, port >= HG_PORT_FIRST ? port : 0);
 		if (port) {
 			pkt->tuple.sport = bpf_htons(port);
 			return 0;

@@ -40,6 +40,8 @@ static __always_inline void port_key(const struct scratch *s, union portset_key 
 	flow_key4(&s->answer, &answer);
 	k->key = answer.key;
 	k->key.dport = 0;
+	if (s->answer.family == HG_FAMILY_6)
+		k->w[0] = hg_port_addresses(&s->answer.saddr, &s->answer.daddr);
 }
 
 static __always_inline __u64 port_mix(__u64 x)
@@ -59,8 +61,8 @@ static __always_inline __u64 port_random(const struct scratch *s, __be16 last)
 			   hg_seed[2]);
 
 	h += (__u64)t->saddr.w[2] << 32 | t->saddr.w[3];
-	h = port_mix(h + ((__u64)s->answer.daddr.w[0] << 32 | (__u32)t->sport << 16 |
-			  s->answer.sport));
+	h = port_mix(h + ((__u64)(s->answer.daddr.w[0] ^ s->answer.saddr.w[3]) << 32 |
+			  (__u32)t->sport << 16 | s->answer.sport));
 	return port_mix((h + ((__u64)last << 32 | s->pkt.now)) ^ hg_seed[3]);
 }
 
@@ -68,6 +70,23 @@ static __always_inline __u64 port_random(const struct scratch *s, __be16 last)
 static __always_inline __u32 port_pick(__u64 h)
 {
 	return (__u32)((h >> 32) * HG_PORTS >> 32);
+}
+
+/* As flow_find6(), without a stack of its own. */
+static __always_inline const struct flow *port_find6(struct scratch *s)
+{
+	__u64 hash;
+	__u32 i, at = 0;
+
+	flow_key6(&s->answer, &s->work.key);
+	hash = flow_hash6(&s->work.key);
+	i = FLOW_SET(hash);
+	if (flow_may_have6(i, hash))
+		at = flow_search6(&s->answer, i);
+	i = FLOW_BUDDY(i);
+	if (!at && flow_may_have6(i, hash))
+		at = flow_search6(&s->answer, i);
+	return flow_at(at, HG_FAMILY_6);
 }
 
 /* Nobody waits for an answer to 'port', which becomes that of scratch->answer. */
@@ -78,8 +97,8 @@ HG_GLOBAL int port_is_free(struct scratch *s, __u32 port)
 	if (!s)
 		return 0;
 	s->answer.dport = bpf_htons((__u16)port);
-	fl = flow_find4(&s->answer, 1);
-	return !fl || flow_has_expired(fl, HG_FAMILY_4, s->pkt.now);
+	fl = s->answer.family == HG_FAMILY_6 ? port_find6(s) : flow_find4(&s->answer, 1);
+	return !fl || flow_has_expired(fl, s->answer.family, s->pkt.now);
 }
 
 /* The first of 'n' ports at random, 64 at most, that is free; 0: none is. */
@@ -206,7 +225,7 @@ static __always_inline __u32 port_look(struct scratch *s, struct hg_port_set *se
 	return port_search(s, set, h);
 }
 
-/* 'wanted': the client's own. Explain (pkt.commit 0) looks and changes nothing. */
+/* 'wanted': the client's own, 0: another. Explain (pkt.commit 0) looks and changes nothing. */
 HG_GLOBAL __u32 port_choose(struct scratch *s, __u32 wanted)
 {
 	struct hg_port_set *set;
@@ -218,7 +237,7 @@ HG_GLOBAL __u32 port_choose(struct scratch *s, __u32 wanted)
 	if (!s)
 		return 0;
 	last = s->answer.dport;
-	if (wanted >= HG_PORT_FIRST && wanted <= 0xffff && port_is_free(s, wanted))
+	if (wanted && wanted <= 0xffff && port_is_free(s, wanted))
 		return wanted;
 	port_key(s, &k);
 	h = port_random(s, last);

@@ -64,6 +64,7 @@ struct flow_seed {
 	__u32 epoch, life, path, packets, created;
 	__u32 room[3];
 	__u64 bytes;
+	struct hg_addr saddr, daddr; /* IPv6: as it goes out */
 };
 
 /* All but the key, of an entry that nobody can find. */
@@ -81,6 +82,14 @@ static __always_inline void flow_fill(struct flow *fl, const struct flow_seed *s
 	fl->room[1] = seed->room[1];
 	fl->room[2] = seed->room[2];
 	fl->created = seed->created;
+}
+
+static __always_inline void flow_fill6(struct hg_flow6 *e, const struct flow_seed *seed,
+				       __u32 now)
+{
+	flow_fill(FLOW6(e), seed, now);
+	e->nat_saddr = seed->saddr;
+	e->nat_daddr = seed->daddr;
 }
 
 /* How gladly a way is given to a new flow; the highest rank wins, among equals the one
@@ -337,7 +346,7 @@ HG_GLOBAL __u32 flow_insert6(const struct hg_tuple *t, struct flow_work *work, _
 
 		if (!(c->rank & RANK_FREE))
 			flow_forget(FLOW6(e), HG_FAMILY_6);
-		flow_fill(FLOW6(e), &work->seed, now);
+		flow_fill6(e, &work->seed, now);
 		tags = bpf_map_lookup_elem(&hg_tags6, &i);
 		if (tags)
 			flow_tags_put(tags, hash, c->way);

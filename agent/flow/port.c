@@ -33,6 +33,18 @@ static struct hg_port_set *set_find(struct hg_port_set *sets, const union key *k
 	return NULL;
 }
 
+struct hg_key4 port_key6(const struct hg_key6 *answer)
+{
+	union key k = { .key = { .sport = answer->sport,
+				 .dport = answer->dport,
+				 .protocol = answer->protocol,
+				 .live = answer->live,
+				 .zone = answer->zone } };
+
+	k.w[0] = hg_port_addresses(&answer->saddr, &answer->daddr);
+	return k.key;
+}
+
 void port_give(struct hg_port_set *sets, const struct hg_key4 *answer)
 {
 	uint32_t i = (uint32_t)ntohs(answer->dport) - HG_PORT_FIRST;

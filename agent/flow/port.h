@@ -14,6 +14,8 @@
 
 /* The entry with this key, an answer's, was freed. */
 void port_give(struct hg_port_set *sets, const struct hg_key4 *answer);
+/* The set's key for that of an IPv6 answer, for port_give(). */
+struct hg_key4 port_key6(const struct hg_key6 *answer);
 /* Takes away sets whose destination is not busy any more, so that others may be: less than an
  * eighth of the ports is taken; or not all are known, and nobody has asked for one for
  * 'patience'. Returns how many sets stay. */

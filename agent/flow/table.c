@@ -71,9 +71,10 @@ static void entry_free(const struct flow_tables *t, const struct entry *e, uint6
 	uint32_t life = e->state->life, meter = HG_BYTES_METER(e->state->bytes);
 	struct hg_key4 answer = {};
 
-	if (t->ports && e->family == HG_FAMILY_4 && HG_LIFE_FLAGS(life) & HG_FLOW_NAT &&
+	if (t->ports && HG_LIFE_FLAGS(life) & HG_FLOW_NAT &&
 	    !(HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL))
-		answer = *(const struct hg_key4 *)e->key;
+		answer = e->family == HG_FAMILY_4 ? *(const struct hg_key4 *)e->key
+						  : port_key6(e->key);
 
 	if (!__atomic_compare_exchange_n(e->word, &word, 0, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))

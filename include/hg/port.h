@@ -11,7 +11,9 @@
  *          word of 'taken' that has no zero.
  * Units    Bit i is port HG_PORT_FIRST + i; there are HG_PORTS of them, as many as a NAT
  *          gateway gives one address towards one destination. 'seen' and 'looked' are ticks.
- * Order    The key as on the wire: that of the answer's flow entry, with dport 0.
+ * Order    The key as on the wire: that of the answer's flow entry, with dport 0. IPv6 addresses
+ *          are hashed to the 64 bits of both IPv4 ones. Two pairs of them that share a
+ *          set, one time in 2^64, would see each other's hints, which is all that bits are.
  * Owner    bpf/port.h makes sets and fills them; the agent clears a set's bit with every entry
  *          that it frees, and alone takes sets away. A line without a set is all zero.
  *          Bits are hints, changed by atomic operations. One that is clear and should be set
@@ -47,6 +49,21 @@ struct hg_port_set {
 HG_SIZE(struct hg_port_set, 111 * 64);
 
 #define HG_PORT_INLINE static inline __attribute__((always_inline))
+
+/* What stands for the addresses of an answer's IPv6 key. */
+HG_PORT_INLINE __u64 hg_port_addresses(const struct hg_addr *saddr,
+				       const struct hg_addr *daddr)
+{
+	__u64 h = ((__u64)saddr->w[0] << 32 | saddr->w[1]) * 0x9e3779b97f4a7c15ULL;
+
+	h ^= h >> 32;
+	h = (h + ((__u64)saddr->w[2] << 32 | saddr->w[3])) * 0xbf58476d1ce4e5b9ULL;
+	h ^= h >> 29;
+	h = (h + ((__u64)daddr->w[0] << 32 | daddr->w[1])) * 0x94d049bb133111ebULL;
+	h ^= h >> 32;
+	h = (h + ((__u64)daddr->w[2] << 32 | daddr->w[3])) * 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 29;
+}
 
 /* The first line to look at. Not keyed: a set takes tens of thousands of connections. */
 HG_PORT_INLINE __u32 hg_port_hash(const __u64 key[2])
