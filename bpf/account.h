@@ -95,6 +95,45 @@ static __always_inline void account_idle(struct pkt *pkt, __u32 meter)
 	 1ULL << HG_DROP_NAT_NO_PORT | 1ULL << HG_DROP_NO_FLOW |          \
 	 1ULL << HG_DROP_FRAGMENT)
 
+/* New connections that a balancer itself turns away. */
+#define METER_REJECTS                                                  \
+	(1ULL << HG_DROP_NO_TARGET | 1ULL << HG_DROP_FLOW_TABLE_FULL | \
+	 1ULL << HG_DROP_NAT_NO_PORT | 1ULL << HG_DROP_RATE_LIMIT)
+
+/* Of a balancer's meter only. */
+static __always_inline void account_balancer(const struct pkt *pkt, struct hg_meter *m,
+					     __u32 reason)
+{
+	__u32 other = pkt->tuple.protocol != IPPROTO_TCP, back = pkt->is_back & 1;
+
+	if (reason) {
+		if (reason < 64 && METER_REJECTS >> reason & 1)
+			m->rejected++;
+		if (reason == HG_DROP_NAT_NO_PORT)
+			m->port_errors++;
+		if (pkt->is_told && pkt->reply == REPLY_RESET)
+			m->resets[2]++;
+		return;
+	}
+	m->protocol_bytes[other & 1] += pkt->len;
+	if (pkt->tcp_flags & TCP_RST)
+		m->resets[back]++;
+	if (!pkt->is_new)
+		return;
+	m->flows[other & 1]++;
+	if (pkt->is_desperate)
+		m->unhealthy_routing++;
+}
+
+/* A balancer's groups have refused. */
+static __always_inline void account_blocked(const struct pkt *pkt, __u32 direction)
+{
+	struct hg_meter *m = account_meter(pkt);
+
+	if (m)
+		m->blocked[direction & 1]++;
+}
+
 static __always_inline void account_nat(const struct pkt *pkt, __u32 reason)
 {
 	struct hg_meter *m = account_meter(pkt);
@@ -102,6 +141,8 @@ static __always_inline void account_nat(const struct pkt *pkt, __u32 reason)
 
 	if (!m)
 		return;
+	if (pkt->meter >= HG_METER_BALANCER)
+		account_balancer(pkt, m, reason);
 	if (!reason) {
 		m->packets[back] += pkt->segs;
 		m->bytes[back] += pkt->len;

@@ -28,6 +28,7 @@ static __always_inline void class_read(const struct pkt *pkt, const struct hg_vp
 	ret->row = c->row;
 	ret->public = c->public;
 	ret->nat = c->nat;
+	ret->vip = c->vip;
 	ret->is_inside = c->is_inside;
 }
 

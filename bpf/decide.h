@@ -154,6 +154,8 @@ static __always_inline void decide_begin(struct scratch *s)
 	s->tracks = s->has_entry = s->is_related = 0;
 	s->nat = s->into = s->public = s->needs_port = s->strict = s->from_subnet =
 		s->was_idle = 0;
+	s->balanced = s->vip = s->peer = 0;
+	s->choice = (struct balanced_choice){};
 }
 
 /* Back to where it came in, as a packet of a connection that nobody knows. */
@@ -268,9 +270,11 @@ HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl, __u32 is_gate)
 	return 1;
 }
 
-/* A connection through a NAT gateway that was idle for too long counts, once. */
-static __always_inline void decide_over(struct scratch *s, struct flow *over)
+/* A connection through a NAT gateway or balancer that was idle for too long counts, once. Who
+ * speaks of a balancer's that is over is told so, before any filter. */
+static __always_inline int decide_over(struct scratch *s, struct flow *over)
 {
+	__u32 flags = HG_LIFE_FLAGS(READ_ONCE(over->state.life));
 	__u32 meter = HG_BYTES_METER(READ_ONCE(over->state.bytes));
 	struct pkt *pkt = &s->pkt;
 
@@ -280,6 +284,14 @@ static __always_inline void decide_over(struct scratch *s, struct flow *over)
 		account_idle(pkt, meter);
 		s->was_idle = 1;
 	}
+	if (meter < HG_METER_BALANCER || pkt->tuple.protocol != IPPROTO_TCP || pkt->opens)
+		return 0;
+	if (pkt->commit)
+		flow_forget(over, pkt->tuple.family);
+	pkt->meter = meter;
+	pkt->is_back = !(flags & HG_FLOW_ORIGINAL);
+	trace_step(pkt, HG_STAGE_flow, 0, 0, 0, 0);
+	return balancer_reset(pkt);
 }
 
 /* What is known of the connection. 0: the entry was given to another one meanwhile, whose
@@ -324,10 +336,17 @@ static __always_inline void decide_arrived(struct scratch *s, __u16 key)
 		pkt->act |= ACT_NAT;
 }
 
+/* What kind of door it is for the packet. */
+#define GATE_NOT  0 /* section 2 */
+#define GATE_WAY  1 /* it is forwarded */
+#define GATE_TURN 2 /* it comes to a balancer, and leaves by the same device */
+
 /* The packet's way through this host. Returns 1 when it is the kernel's. */
 static __always_inline int decide_way(struct scratch *s, const struct hg_device *d,
 				      __u32 is_gate, __u32 flags)
 {
+	if (is_gate == GATE_TURN)
+		return journey_turn(s, s->pkt.device, flags);
 	if (!is_gate)
 		return judge(s, flags);
 	return journey(s, d->role == HG_ROLE_UPLINK ? d->uplink : 0, d->object, flags);
@@ -367,6 +386,14 @@ static __always_inline int decide_exempt_way(struct scratch *s, __u32 is_gate, i
 	return r ? r : route_leave(s);
 }
 
+/* Is it a balancer's, at a host's door? */
+static __always_inline int decide_turns(const struct scratch *s,
+					const struct hg_device *d, const struct flow *fl)
+{
+	return d->role == HG_ROLE_HOST && s->pkt.door == HG_DOOR_IN &&
+	       (s->ends.dst.vip || balancer_is_flow(fl));
+}
+
 /* By the rules: with what is known of the connection, and if the packet would then leave
  * in another way, as a new one. '*fl' is the entry that stays. */
 static __always_inline int decide_judge(struct frame *f, struct scratch *s,
@@ -382,6 +409,9 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 		flags = HG_LIFE_FLAGS(READ_ONCE((*fl)->state.life));
 	else if (pkt->is_error)
 		flags = related_find(f, s);
+	/* An error about what such a connection's client or target has sent. */
+	if (!is_gate && decide_turns(s, d, s->is_related ? &s->entry : NULL))
+		is_gate = GATE_TURN;
 	r = decide_way(s, d, is_gate, flags);
 	if (!*fl || !is_gate)
 		return r;
@@ -390,7 +420,8 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 		    (r == -HG_DROP_SG_EGRESS || r == -HG_DROP_SG_INGRESS))
 			flow_forget(*fl, s->came.family);
 		/* Its address is another's by now. */
-		if (r == -HG_DROP_NAT_UNSOLICITED && pkt->commit)
+		if ((r == -HG_DROP_NAT_UNSOLICITED || r == -HG_DROP_NO_LISTENER) &&
+		    pkt->commit)
 			flow_forget(*fl, s->came.family);
 		return r;
 	}
@@ -416,7 +447,7 @@ static __always_inline int decide_settle(struct scratch *s, struct flow *fl)
 {
 	if (fl)
 		decide_renew(s, fl);
-	else if (s->tracks && decide_may_open(&s->pkt))
+	else if ((s->tracks || s->vip) && decide_may_open(&s->pkt))
 		return DECIDE_OPENS;
 	return 0;
 }
@@ -494,13 +525,17 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		pkt->reply = REPLY_ECHO;
 		return route_to_kernel(pkt);
 	}
+	if (!is_gate && decide_turns(s, d, fl))
+		is_gate = GATE_TURN;
 	if (fl && !decide_entry(s, fl, is_gate)) {
 		/* XDP has no word to tell its sender, and the TC door must see it as well. */
 		if (pkt->may_punt && HG_BYTES_METER(READ_ONCE(fl->state.bytes)))
 			return route_punt(pkt);
 		over = fl;
 		fl = NULL;
-		decide_over(s, over);
+		r = decide_over(s, over);
+		if (r)
+			return r;
 	}
 	if (fl && is_gate && !decide_load(s, fl))
 		fl = NULL;

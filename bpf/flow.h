@@ -374,8 +374,10 @@ static __always_inline int flow_is_over(__u32 life, __u32 seen, __u32 now)
 {
 	__u32 idle = now - seen;
 
-	/* Another CPU may have read the clock later than this one. */
-	return (__s32)idle > 0 && idle > clock_from_seconds(HG_LIFE_TIMEOUT(life));
+	/* Another CPU may have read the clock later than this one. What the agent has cut
+	 * has no time left, whenever it was seen. */
+	return !HG_LIFE_TIMEOUT(life) ||
+	       ((__s32)idle > 0 && idle > clock_from_seconds(HG_LIFE_TIMEOUT(life)));
 }
 
 /* Neither direction was seen in time. */

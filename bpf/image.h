@@ -42,6 +42,14 @@ static __always_inline __u32 image_word(const struct pkt *pkt, __u32 line, __u32
 	return l ? l->w[i & 15] : 0;
 }
 
+static __always_inline __u64 image_quad(const struct pkt *pkt, __u32 line, __u32 i)
+{
+	const struct hg_line *l = image_line(pkt, line + (i >> 3));
+	const __u64 *q = (const __u64 *)l;
+
+	return l ? q[i & 7] : 0;
+}
+
 static __always_inline __u32 image_half(const struct pkt *pkt, __u32 line, __u32 i)
 {
 	const struct hg_line *l = image_line(pkt, line + (i >> 5));
@@ -114,6 +122,17 @@ static __always_inline struct hg_gateway *image_gateway(const struct pkt *pkt, _
 static __always_inline const struct hg_nat *image_nat(const struct pkt *pkt, __u32 id)
 {
 	return id ? table_record(pkt, HEADER_TABLE(pkt, nats), id) : NULL;
+}
+
+static __always_inline const struct hg_vip *image_vip(const struct pkt *pkt, __u32 id)
+{
+	return id ? table_record(pkt, HEADER_TABLE(pkt, vips), id) : NULL;
+}
+
+static __always_inline const struct hg_listener *image_listener(const struct pkt *pkt,
+								__u32 id)
+{
+	return id ? table_record(pkt, HEADER_TABLE(pkt, listeners), id) : NULL;
 }
 
 /* The interface 'id', NULL for 0: nobody. */

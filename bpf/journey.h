@@ -11,6 +11,9 @@
  *     v                                                                        v
  *   from outside -> elastic IP, NAT gateway -> NACL, groups of the receiver -> device
  *
+ * A virtual address is a station between the two: from inside and from outside packets come to a balancer, and
+ * what its targets answer goes through it past the tables.
+ *
  * In       scratch->pkt, which travels: pkt.tuple and key are the packet as it is where it
  *          is; scratch->ends: what its ends are there.
  * Out      pkt->out, via; pkt->tuple as it goes out, in the zone where answers come in;
@@ -18,6 +21,7 @@
  * Result   0 or the reason of the first stage that refused: docs/semantics.md, section 8.
  * Cost     Each border: two class look-ups and its rules. A flow keeps what comes of it.
  */
+#include "balancer.h"
 #include "group.h"
 #include "nacl.h"
 #include "nat.h"
@@ -34,13 +38,16 @@ static __always_inline int journey_groups(struct scratch *s, __u32 interface,
 	int r;
 
 	if (!(flags & track) || s->strict == STRICT_AGAIN) {
-		r = group_judge(pkt, interface, direction, peer);
+		r = group_judge(pkt, interface, direction,
+				balancer_peer(s, interface, direction, peer, pkt->key));
 		if (r < 0)
 			return r;
 		s->tracks |= r ? track : 0;
 	}
 	if (s->strict != STRICT_BACK ||
-	    group_cell(pkt, interface, !direction, peer, port) & HG_CELL_ALLOW)
+	    group_cell(pkt, interface, !direction,
+		       balancer_peer(s, interface, !direction, peer, port), port) &
+		    HG_CELL_ALLOW)
 		return 0;
 	return direction == HG_EGRESS ? -HG_DROP_SG_EGRESS : -HG_DROP_SG_INGRESS;
 }
@@ -161,7 +168,8 @@ static __always_inline int journey_in(struct scratch *s, const struct hg_place *
 	s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
 	if (p->kind == HG_PLACE_UNATTACHED)
 		r = -HG_DROP_NO_PUBLIC_ADDRESS;
-	else if (p->kind == HG_PLACE_ELASTIC)
+	else if (p->kind == HG_PLACE_ELASTIC ||
+		 (p->kind == HG_PLACE_BALANCER && p->private_address))
 		pkt->tuple.daddr.w[0] = p->private_address;
 	trace_step(pkt, HG_STAGE_nat, g ? g->object : p->object, 0, r == 0, 0);
 	if (r)
@@ -172,6 +180,7 @@ static __always_inline int journey_in(struct scratch *s, const struct hg_place *
 		s->into = p->nat;
 	else
 		ends_at(s, p->vpc);
+	s->vip = p->kind == HG_PLACE_BALANCER ? p->vip : 0;
 	return 0;
 }
 
@@ -215,6 +224,7 @@ static __always_inline int journey_source(struct scratch *s, const struct hg_pla
 	if (from->kind != HG_PLACE_WORLD)
 		return -HG_DROP_SOURCE_CHECK;
 	if (to->kind != HG_PLACE_WORLD && t->family == HG_FAMILY_4 &&
+	    !(to->kind == HG_PLACE_BALANCER && !to->private_address) &&
 	    is_private4(t->saddr.w[0]))
 		return -HG_DROP_SOURCE_CHECK;
 	return 0;
@@ -240,11 +250,14 @@ HG_GLOBAL int journey_outside(struct scratch *s, __u32 uplink, __u32 object)
 	trace_step(pkt, HG_STAGE_source_check, object, 0, r == 0, 0);
 	if (r)
 		return r;
-	if (to->kind == HG_PLACE_WORLD)
+	balancer_meet(s);
+	if (to->kind == HG_PLACE_WORLD && !s->balanced)
 		return 1;
 	if (s->has_entry && !s->is_related)
 		trace_step(pkt, HG_STAGE_flow, 0, 0, 1,
 			   HG_LIFE_STATE(s->entry.state.life));
+	if (s->balanced && to->kind != HG_PLACE_BALANCER)
+		return balancer_lost(s);
 	if (to->kind == HG_PLACE_INSIDE)
 		return journey_refuse_route(s, -HG_DROP_NO_ROUTE);
 	if (to->kind == HG_PLACE_VPC)
@@ -284,8 +297,10 @@ static __always_inline int journey_internet(struct scratch *s)
 		     ? uplink_place(pkt, d->uplink, &pkt->tuple.daddr)
 		     : NULL;
 	if (to && (to->kind == HG_PLACE_ELASTIC || to->kind == HG_PLACE_NAT ||
-		   to->kind == HG_PLACE_UNATTACHED))
+		   to->kind == HG_PLACE_UNATTACHED || to->kind == HG_PLACE_BALANCER))
 		return journey_in(s, to);
+	if (s->balanced)
+		return balancer_lost(s);
 	r = uplink_leave(s, gateway);
 	return r ? r : 1;
 }
@@ -311,28 +326,41 @@ HG_GLOBAL int journey_onward(struct scratch *s)
 		r = 0;
 	}
 	/* To the private address of a NAT gateway: an answer, or nothing. */
-	if (s->leg.kind != HG_ROUTE_INTERFACE)
-		s->into = s->ends.dst.nat;
+	if (s->leg.kind == HG_ROUTE_INTERFACE)
+		return r;
+	s->into = s->ends.dst.nat;
+	s->vip = s->ends.dst.vip;
 	return r;
 }
 
 /* Through the sender's filters and its subnet's table. */
 HG_GLOBAL int journey_start(struct scratch *s, __u32 flags)
 {
+	__u32 subnet, is_back;
 	struct pkt *pkt;
 	int r = 0;
 
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
-	route_find(s, s->ends.sender_subnet, 0);
+	subnet = s->ends.sender_subnet;
+	balancer_meet(s);
+	is_back = s->balanced == BALANCED_BACK;
+	if (is_back || s->ends.dst.vip)
+		s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
+	else
+		route_find(s, subnet, 0);
 	if (s->ends.sender)
 		r = journey_groups(s, s->ends.sender, HG_EGRESS, HG_FLOW_TRACK_SRC,
 				   flags);
-	if (r == 0 && route_leaves(s, s->ends.sender_subnet))
-		r = nacl_judge(pkt, s->ends.sender_subnet, HG_EGRESS, s->ends.dst.peer,
+	if (r == 0 && (s->vip ? balancer_leaves(s, subnet) : route_leaves(s, subnet)))
+		r = nacl_judge(pkt, subnet, HG_EGRESS, s->ends.dst.peer,
 			       &pkt->tuple.saddr);
-	return r ? r : route_take(s, s->ends.sender_subnet);
+	if (r || is_back)
+		return r;
+	if (s->balanced && !s->vip && !balancer_is_onward(s))
+		return balancer_lost(s);
+	return route_take(s, subnet);
 }
 
 /* Through a NAT gateway, if the route leads there. */
@@ -348,6 +376,31 @@ static __always_inline int journey_nat(struct scratch *s)
 	return r ? r : nat_leave(s, id);
 }
 
+/* Through a balancer, one way or the other. 1: away; 0: to a receiver. */
+static __always_inline int journey_balancer(struct scratch *s)
+{
+	int r;
+
+	if (s->balanced == BALANCED_BACK) {
+		r = balancer_back(s);
+		return r ? r : balancer_return(s);
+	}
+	if (!s->vip)
+		return balancer_lost(s);
+	r = balancer_enter(s);
+	return r ? r : balancer_leave(s);
+}
+
+/* It can go: where it needs one, with a port. */
+static __always_inline int journey_end(struct scratch *s)
+{
+	int r = route_leave(s);
+
+	if (r || !s->needs_port)
+		return r;
+	return s->nat ? nat_finish(s) : balancer_finish(s);
+}
+
 /* The whole way. 'flags': which ends' groups need not be asked. 1: it is the kernel's. */
 HG_GLOBAL int journey(struct scratch *s, __u32 uplink, __u32 object, __u32 flags)
 {
@@ -361,17 +414,24 @@ HG_GLOBAL int journey(struct scratch *s, __u32 uplink, __u32 object, __u32 flags
 			return r;
 	} else {
 		r = journey_start(s, flags);
-		if (r == 0)
+		if (r == 0 && s->balanced != BALANCED_BACK)
 			r = journey_nat(s);
-		if (r == 0)
+		if (r == 0 && s->balanced != BALANCED_BACK)
 			r = journey_onward(s);
 		if (r < 0)
 			return r;
 		if (r == 1)
 			goto away;
 	}
-	if (s->into)
+	if (s->vip || s->balanced) {
+		r = journey_balancer(s);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			goto away;
+	} else if (s->into) {
 		r = nat_back(s, s->into, s->ends.sender_subnet);
+	}
 	if (r == 0)
 		r = journey_aim(s);
 	if (r == 0)
@@ -379,8 +439,33 @@ HG_GLOBAL int journey(struct scratch *s, __u32 uplink, __u32 object, __u32 flags
 	if (r)
 		return r;
 away:
-	r = route_leave(s);
-	if (r == 0 && s->needs_port)
-		r = nat_finish(s);
-	return r;
+	return journey_end(s);
+}
+
+/* At a host's door, where targets and clients are behind the same device. */
+HG_GLOBAL int journey_turn(struct scratch *s, __u32 device, __u32 flags)
+{
+	int r;
+
+	if (!s)
+		return -HG_DROP_INTERNAL;
+	s->from_subnet = 0;
+	balancer_meet(s);
+	if (s->balanced == BALANCED_BACK) {
+		r = balancer_back(s);
+	} else if (!s->vip) {
+		r = balancer_lost(s);
+	} else {
+		r = balancer_enter(s);
+		if (r == 0)
+			r = balancer_leave(s);
+		if (r == 0) {
+			s->ends.receiver = s->ends.dst.interface;
+			s->ends.receiver_subnet = s->ends.dst.subnet;
+			r = journey_arrive(s, flags);
+		}
+	}
+	if (r == 0)
+		r = balancer_turn(s, device);
+	return r ? r : journey_end(s);
 }

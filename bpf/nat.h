@@ -20,20 +20,6 @@
 #include "port.h"
 #include "uplink.h"
 
-/* What the addresses of the packet are to 'vpc'. */
-HG_GLOBAL int ends_at(struct scratch *s, __u32 vpc)
-{
-	struct ends *e;
-
-	if (!s)
-		return 0;
-	e = &s->ends;
-	e->vpc = vpc;
-	class_find(&s->pkt, vpc, &s->pkt.tuple.saddr, &e->src);
-	class_find(&s->pkt, vpc, &s->pkt.tuple.daddr, &e->dst);
-	return 0;
-}
-
 static __always_inline int nat_say(struct scratch *s, const struct hg_nat *n, int r)
 {
 	trace_step(&s->pkt, HG_STAGE_nat, n->object, 0, r == 0, 0);
@@ -207,7 +193,8 @@ HG_GLOBAL int nat_enter(struct scratch *s, __u32 id)
 		return r;
 	pkt->meter = id;
 	pkt->act |= ACT_TTL;
-	s->nat = s->ends.nat = id;
+	s->nat = id;
+	s->ends.idle = n->idle_timeout;
 	r = nat_say(s, n, nat_admit(s, n));
 	if (r == 0)
 		nat_translate(s, n);
@@ -337,7 +324,7 @@ HG_GLOBAL int nat_back(struct scratch *s, __u32 id, __u32 from)
 		return -HG_DROP_INTERNAL;
 	pkt->meter = id;
 	pkt->is_back = 1;
-	s->ends.nat = id;
+	s->ends.idle = n->idle_timeout;
 	r = nat_accept(s, n);
 	if (r)
 		return nat_say(s, n, r);

@@ -86,7 +86,24 @@ static __always_inline void neighbour_speaks(struct frame *f, const struct pkt *
 		neighbour_hear(pkt, d, &pkt->tuple.saddr, eth->h_source);
 }
 
-/* An elastic IP of this uplink that somebody has. */
+/* Has 'vpc' a gateway, of either kind, at this uplink? */
+HG_GLOBAL int neighbour_is_gated(const struct pkt *pkt, __u32 vpc)
+{
+	struct hg_table gateways;
+
+	if (!pkt)
+		return 0;
+	gateways = HEADER_TABLE(pkt, gateways);
+	for (__u32 i = 1; i <= 2 * HG_MAX_GATEWAYS && i < gateways.n; i++) {
+		const struct hg_gateway *g = image_gateway(pkt, i);
+
+		if (g && g->vpc == vpc && g->device == pkt->device)
+			return 1;
+	}
+	return 0;
+}
+
+/* An elastic IP of this uplink that somebody has, or a virtual address. */
 static __always_inline int neighbour_is_elastic(const struct pkt *pkt,
 						const struct hg_device *d,
 						const struct hg_addr *target)
@@ -94,12 +111,13 @@ static __always_inline int neighbour_is_elastic(const struct pkt *pkt,
 	const struct hg_place *p;
 	const struct hg_gateway *g;
 
-	if (pkt->tuple.family != HG_FAMILY_4)
-		return 0;
 	p = uplink_place(pkt, d->uplink, target);
-	if (!p || (p->kind != HG_PLACE_ELASTIC && p->kind != HG_PLACE_NAT))
+	if (!p || (p->kind != HG_PLACE_ELASTIC && p->kind != HG_PLACE_NAT &&
+		   p->kind != HG_PLACE_BALANCER))
 		return 0;
 	g = image_gateway(pkt, p->gateway);
+	if (p->kind == HG_PLACE_BALANCER)
+		return g && neighbour_is_gated(pkt, p->vpc) ? 2 : 0;
 	return g && g->device == pkt->device ? 2 : 0;
 }
 
@@ -121,7 +139,7 @@ static __always_inline int neighbour_is_ours(const struct pkt *pkt,
 	class_find(pkt, d->vpc, target, &end);
 	if (end.subnet != d->subnet)
 		return 0;
-	if (end.nat)
+	if (end.nat || end.vip)
 		return 2;
 	if (d->role == HG_ROLE_SUBNET) {
 		who = image_interface(pkt, end.interface);
@@ -150,8 +168,8 @@ static __always_inline int neighbour_may_claim(const struct pkt *pkt,
 		return end.interface == d->interface;
 	s = image_subnet(pkt, d->subnet);
 	who = image_interface(pkt, end.interface);
-	return end.subnet == d->subnet && !end.nat && !(who && who->device) && s &&
-	       !subnet_is_router(s, a, pkt->tuple.family);
+	return end.subnet == d->subnet && !end.nat && !end.vip && !(who && who->device) &&
+	       s && !subnet_is_router(s, a, pkt->tuple.family);
 }
 
 /* Doors whose instances' words are looked at. */

@@ -11,7 +11,7 @@
  *          set's lock was not to be had in LOCK_TRIES tries; nothing stays behind then.
  * Cost     Two sets, two locks.
  *
- * Behind a NAT gateway the answers' entry must not exist yet: its insertion is what
+ * Behind a NAT gateway, or a balancer that speaks for its clients, the answers' entry must not exist yet: its insertion is what
  * takes the port. So it comes first; a port that another CPU took meanwhile is given up for
  * another. When the opener's own entry turns out to exist, that CPU opened the same
  * connection, and this packet goes the way that was chosen there.
@@ -48,6 +48,9 @@ static __always_inline void open_room(struct flow_seed *seed, __u32 flags, __u32
 	if (to->family == HG_FAMILY_4) {
 		seed->room[0] = to->saddr.w[0];
 		seed->room[1] = to->daddr.w[0];
+	} else if (family == HG_FAMILY_6) {
+		seed->saddr = to->saddr;
+		seed->daddr = to->daddr;
 	}
 	seed->room[2] = open_ports(to);
 }
@@ -63,6 +66,7 @@ static __always_inline void open_seed(struct scratch *s, __u32 life, __u32 path)
 	seed->packets = 0;
 	seed->created = s->pkt.now;
 	seed->room[0] = seed->room[1] = seed->room[2] = 0;
+	seed->saddr = seed->daddr = (struct hg_addr){};
 	seed->bytes = HG_BYTES_OF(s->pkt.meter);
 }
 
@@ -93,7 +97,7 @@ HG_GLOBAL __u32 open_port(struct scratch *s, __u32 life, __u32 flags)
 
 		open_there(s, life, flags);
 		s->work.spares = i < OPEN_TRIES - 1;
-		at = flow_insert4(&s->back, &s->work, s->pkt.now);
+		at = flow_insert(&s->back, &s->work, s->pkt.now);
 		if (at == FLOW_LOCKED || (at != FLOW_FULL && !s->work.had))
 			return at;
 		/* Taken, or no room where this one would live: another lives elsewhere. */
@@ -108,10 +112,12 @@ HG_GLOBAL __u32 open_port(struct scratch *s, __u32 life, __u32 flags)
 
 static __always_inline void open_undo(struct scratch *s, struct flow *there)
 {
-	union flow_key4 k;
+	union portset_key k;
 
-	if (s->nat) {
-		flow_key4(&s->back, &k);
+	if (s->needs_port) {
+		s->answer = s->back;
+		port_key(s, &k);
+		k.key.dport = s->back.dport;
 		port_freed(k.w[0], k.w[1]);
 	}
 	__sync_lock_test_and_set(&there->tail, 0);
@@ -120,11 +126,41 @@ static __always_inline void open_undo(struct scratch *s, struct flow *there)
 /* The answers that would come are those of a connection that goes out otherwise. */
 static __always_inline int open_is_other(const struct scratch *s, __u32 at)
 {
+	const struct flow_seed *seed = &s->work.seed;
 	const struct flow *fl = flow_at(at, s->back.family);
+	const struct hg_flow6 *e;
 
-	return fl && (fl->room[0] != s->work.seed.room[0] ||
-		      fl->room[1] != s->work.seed.room[1] ||
-		      fl->room[2] != s->work.seed.room[2]);
+	if (!fl)
+		return 0;
+	if (fl->room[0] != seed->room[0] || fl->room[1] != seed->room[1] ||
+	    fl->room[2] != seed->room[2])
+		return 1;
+	e = s->back.family == HG_FAMILY_6 ? flow6_at(at) : NULL;
+	return e && (!addr_equal(&e->nat_saddr, &seed->saddr) ||
+		     !addr_equal(&e->nat_daddr, &seed->daddr));
+}
+
+/* Another CPU has opened the connection: as it is known at 'at', this packet goes out. */
+static __always_inline void open_follow(struct scratch *s, __u32 at)
+{
+	const struct flow *here = flow_at(at, s->came.family);
+	struct hg_tuple *to = &s->pkt.to;
+	const struct hg_flow6 *e;
+
+	if (!here)
+		return;
+	to->sport = (__be16)READ_ONCE(here->room[2]);
+	to->dport = READ_ONCE(here->room[2]) >> 16;
+	if (s->came.family == HG_FAMILY_6 && to->family == HG_FAMILY_6) {
+		e = flow6_at(at);
+		if (e) {
+			to->saddr = e->nat_saddr;
+			to->daddr = e->nat_daddr;
+		}
+		return;
+	}
+	to->saddr.w[0] = READ_ONCE(here->room[0]);
+	to->daddr.w[0] = READ_ONCE(here->room[1]);
 }
 
 HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
@@ -136,7 +172,7 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	if (!s)
 		return -HG_DROP_INTERNAL;
 	pkt = &s->pkt;
-	if (s->nat) {
+	if (s->needs_port) {
 		there_at = open_port(s, life, flags);
 	} else {
 		open_there(s, life, flags);
@@ -151,7 +187,7 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	there = flow_at(there_at, s->back.family);
 	if (!there)
 		return -HG_DROP_INTERNAL;
-	if (s->nat) {
+	if (s->needs_port) {
 		s->answer = s->back;
 		port_took(s);
 	}
@@ -170,10 +206,10 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	here = flow_at(here_at, s->came.family);
 	if (!here)
 		return -HG_DROP_INTERNAL;
-	if (s->nat && s->work.had) {
-		open_undo(s, there);
-		pkt->to.saddr.w[0] = READ_ONCE(here->room[0]);
-		pkt->to.sport = (__be16)READ_ONCE(here->room[2]);
+	if ((s->needs_port || s->vip) && s->work.had) {
+		if (!is_shared)
+			open_undo(s, there);
+		open_follow(s, here_at);
 		return 0;
 	}
 	other = s->came.family != s->back.family ? HG_PAIR_OTHER : 0;

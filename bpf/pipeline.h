@@ -95,7 +95,8 @@ static __always_inline void pipeline_translate(struct scratch *s, const struct f
 		s->came = pkt->tuple;
 		flow_load(s, fl);
 		pkt->to = s->entry_to;
-		pkt->act |= ACT_FAMILY;
+		if (pkt->to.family != pkt->tuple.family)
+			pkt->act |= ACT_FAMILY;
 		return;
 	}
 	pkt->to = pkt->tuple;
@@ -157,7 +158,11 @@ static __always_inline int pipeline_hit(struct scratch *s, const struct flow *fl
 		pipeline_translate(s, fl);
 		pkt->meter = HG_BYTES_METER(READ_ONCE(fl->state.bytes));
 		/* What a NAT gateway refuses, of a connection that it knows, too. */
-		if (pkt->meter && nat_refuses_fragment(pkt))
+		if (pkt->meter && pkt->meter < HG_METER_BALANCER &&
+		    nat_refuses_fragment(pkt))
+			return pipeline_unhit(pkt);
+		/* The pair left. */
+		if (pkt->to.family == HG_FAMILY_NONE)
 			return pipeline_unhit(pkt);
 		pkt->is_back = !(flags & HG_FLOW_ORIGINAL);
 	}
@@ -304,7 +309,9 @@ static __always_inline void pipeline_speaker(const struct scratch *s, struct hg_
 	const struct hg_subnet *subnet = image_subnet(&s->pkt, id);
 
 	*ret = (struct hg_addr){};
-	if (s->pkt.tuple.family == HG_FAMILY_6) {
+	if (s->ends.role == HG_ROLE_HOST) {
+		*ret = s->pkt.tuple.daddr;
+	} else if (s->pkt.tuple.family == HG_FAMILY_6) {
 		if (subnet)
 			*ret = subnet->router6;
 	} else if (s->from_subnet && subnet) {

@@ -52,7 +52,8 @@ struct end {
 	__u32 peer, interface, subnet, exempt;
 	__u32 row;
 	__be32 public;
-	__u32 nat, is_inside;
+	__u16 nat, vip;
+	__u32 is_inside;
 };
 
 struct pkt {
@@ -77,7 +78,7 @@ struct pkt {
 	__u32 hop;  /* in hg_hops, 0: to the kernel, or not known yet */
 	__u32 size; /* of the longest IP packet on the wire that the frame stands for */
 	__u32 told_mtu;    /* REPLY_TOO_BIG */
-	__u32 meter;       /* of the NAT gateway, 0 none */
+	__u32 meter;       /* of the NAT gateway or balancer, 0 none */
 	__u16 l3, l4;      /* offsets in the frame */
 	__u16 frag_offset; /* in units of 8 bytes */
 	__u16 key;         /* of classifiers: destination port, or type << 8 | code */
@@ -94,17 +95,18 @@ struct pkt {
 	__u8 is_exempt;
 	__u8 is_xdp;
 	__u8 tracked;
-	__u8 is_new;    /* it opened a connection */
-	__u8 ttl;       /* or hop limit */
-	__u8 is_tagged; /* 802.1Q */
-	__u8 is_group;  /* sent to a multicast or broadcast MAC */
-	__u8 is_told;   /* its sender was told */
-	__u8 reply;     /* REPLY_* */
-	__u8 act;       /* ACT_* */
-	__u8 may_punt;  /* the TC door is behind this XDP door */
-	__u8 is_back;   /* from a NAT gateway's destination */
-	__u8 is_punted; /* XDP leaves it, untouched and uncounted, to the TC door */
-	__u16 at; /* object of the NAT gateway on whose border the stage in hand is */
+	__u8 is_new;       /* it opened a connection */
+	__u8 ttl;          /* or hop limit */
+	__u8 is_tagged;    /* 802.1Q */
+	__u8 is_group;     /* sent to a multicast or broadcast MAC */
+	__u8 is_told;      /* its sender was told */
+	__u8 reply;        /* REPLY_* */
+	__u8 act;          /* ACT_* */
+	__u8 may_punt;     /* the TC door is behind this XDP door */
+	__u8 is_back;      /* from a NAT gateway's destination, or a target */
+	__u8 is_punted;    /* XDP leaves it, untouched and uncounted, to the TC door */
+	__u8 is_desperate; /* chosen among targets that all failed their checks */
+	__u16 at; /* object of the gateway or balancer on whose border the stage in hand is */
 };
 
 /* What the slow path knows besides; per CPU, see scratch.h. */
@@ -115,7 +117,8 @@ struct ends {
 	__u32 own; /* the device's interface */
 	__u32 role;
 	__u32 vpc;
-	__u32 nat; /* gateway whose idle_timeout counts, 0 none */
+	__u32 idle; /* seconds, of the gateway or balancer that it goes through; 0 none */
+	__u32 is_alone; /* and the ends' own do not count */
 };
 
 static __always_inline struct hg_addr addr_load(const void *p, int family)

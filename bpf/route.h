@@ -16,6 +16,20 @@
 /* pipeline_device() takes it for no drop: see pkt.is_punted. */
 #define ROUTE_PUNTED 1000
 
+/* What the addresses of the packet are to 'vpc'. */
+HG_GLOBAL int ends_at(struct scratch *s, __u32 vpc)
+{
+	struct ends *e;
+
+	if (!s)
+		return 0;
+	e = &s->ends;
+	e->vpc = vpc;
+	class_find(&s->pkt, vpc, &s->pkt.tuple.saddr, &e->src);
+	class_find(&s->pkt, vpc, &s->pkt.tuple.daddr, &e->dst);
+	return 0;
+}
+
 /* What the table of 'subnet' says of the destination, or 'is_back' of the source; scratch->leg. */
 HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 is_back)
 {

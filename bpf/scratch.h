@@ -16,6 +16,13 @@ struct leg {
 	__u32 kind, target, rule, object;
 };
 
+/* What a balancer chose. */
+struct balanced_choice {
+	__u32 target, slot; /* id; 1 + number */
+	__u32 flags;        /* HG_POOL_* */
+	__u32 zero;
+};
+
 struct scratch {
 	struct pkt pkt;
 	int result;    /* of what was decided, for the program that acts on it */
@@ -42,7 +49,16 @@ struct scratch {
 	__u32 strict;      /* STRICT_* */
 	__u32 from_subnet; /* of the sender, 0: outside */
 	__u32 was_idle;    /* this packet met its connection when that was over */
+	/* balancers */
+	__u32 balanced; /* BALANCED_*: its connection's packets of this direction go through one */
+	__u32 vip;  /* virtual address that it is for, or goes back through; 0 none */
+	__u32 peer; /* of that address: groups of the target may mean it, too; 0 none */
+	struct balanced_choice choice;
 };
+
+#define BALANCED_NOT   0
+#define BALANCED_THERE 1 /* to the target */
+#define BALANCED_BACK  2
 
 /* rule_change strict: groups are asked although the connection is tracked. */
 #define STRICT_NOT   0
@@ -70,7 +86,7 @@ static __noinline int tuple_reverse(const struct hg_tuple *t, struct hg_tuple *r
 	return 0;
 }
 
-/* The tuple of a NAT64 connection's IPv6 side, from the key of that direction's pair. */
+/* What goes out as IPv6 does so as the key of that direction's pair says. */
 static __always_inline void flow_load6(const struct flow *pair, struct hg_tuple *ret)
 {
 	const struct hg_flow6 *e = (void *)pair - FLOW6_TAIL;
@@ -107,8 +123,11 @@ HG_GLOBAL int flow_load(struct scratch *s, const struct flow *fl)
 	if (!(HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_NAT))
 		return 0;
 	at = s->entry.state.pair;
-	if (at & HG_PAIR_OTHER && family == HG_FAMILY_4) {
-		pair = flow_at(at & ~HG_PAIR_OTHER, HG_FAMILY_6);
+	if (!(at & HG_PAIR_OTHER) == (family == HG_FAMILY_6)) {
+		/* Nowhere, when it left. */
+		if (family == HG_FAMILY_6)
+			s->entry_to.family = HG_FAMILY_NONE;
+		pair = pair ? flow_at(at & ~HG_PAIR_OTHER, HG_FAMILY_6) : NULL;
 		if (pair)
 			flow_load6(pair, &s->entry_to);
 		return 0;

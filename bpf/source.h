@@ -56,7 +56,7 @@ static __always_inline void ends_find(const struct pkt *pkt, const struct hg_dev
 	e->own = d->interface;
 	e->role = d->role;
 	e->vpc = d->vpc;
-	e->nat = 0;
+	e->idle = e->is_alone = 0;
 	class_find(pkt, d->vpc, &pkt->tuple.saddr, &e->src);
 	class_find(pkt, d->vpc, &pkt->tuple.daddr, &e->dst);
 	e->sender = e->src.interface;
@@ -94,7 +94,8 @@ static __always_inline int source_check_subnet(const struct pkt *pkt,
 	const struct hg_interface *from = image_interface(pkt, e->src.interface);
 	int r = 0;
 
-	if (e->src.subnet != d->subnet || e->src.nat || (from && from->device) ||
+	if (e->src.subnet != d->subnet || e->src.nat || e->src.vip ||
+	    (from && from->device) ||
 	    subnet_is_router(image_subnet(pkt, d->subnet), &pkt->tuple.saddr,
 			     pkt->tuple.family))
 		r = -HG_DROP_SOURCE_CHECK;

@@ -31,17 +31,24 @@ static __always_inline int state_is_settled(const struct pkt *pkt, __u32 life)
 	       !(pkt->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST));
 }
 
+/* Half-open and closing TCP. */
+static __always_inline int state_is_brief(__u32 state)
+{
+	return state == HG_STATE_SYN_SENT || state == HG_STATE_SYN_RECV ||
+	       state == HG_STATE_CLOSING;
+}
+
 /* Seconds that a connection of 'flags' lives on in 'state': the smaller of its tracking
- * ends' where interfaces have their own. */
+ * ends' where interfaces have their own; a balancer's clock is the only one. */
 static __always_inline __u32 state_timeout(const struct pkt *pkt, const struct ends *e,
 					   __u32 flags, __u32 state)
 {
 	__u32 timeout = header_timeout(pkt, state), least = ~0U;
-	const struct hg_nat *nat = image_nat(pkt, e->nat);
 
-	if (nat && state != HG_STATE_SYN_SENT && state != HG_STATE_SYN_RECV &&
-	    state != HG_STATE_CLOSING)
-		least = nat->idle_timeout;
+	if (e->idle && !state_is_brief(state))
+		least = e->idle;
+	if (e->is_alone)
+		return least == ~0U ? timeout : least;
 	if (state != HG_STATE_ESTABLISHED &&
 	    (state < HG_STATE_UDP || state > HG_STATE_UDP_STREAM)) {
 		/* A NAT gateway may be the only end that keeps state. */
@@ -90,6 +97,18 @@ static __always_inline void state_touch(const struct pkt *pkt, struct flow *fl)
 		__sync_fetch_and_or(&fl->state.path, seen << HG_PATH_SEEN_SHIFT);
 }
 
+/* A target refuses. Lost when nobody has read the last 2,730 such. */
+static __always_inline void state_refused(const struct pkt *pkt)
+{
+	struct hg_refusal r = { .target = pkt->tuple.saddr,
+				.port = pkt->tuple.sport,
+				.protocol = pkt->tuple.protocol,
+				.family = pkt->tuple.family,
+				.meter = pkt->meter };
+
+	bpf_ringbuf_output(&hg_refusals, &r, sizeof(r), 0);
+}
+
 /* The handshake: which ACK number will complete it is kept in the opener's 'created'. */
 static __always_inline __u32 state_tcp(const struct pkt *pkt, struct flow *fl,
 				       struct flow *pair, __u32 life)
@@ -97,8 +116,12 @@ static __always_inline __u32 state_tcp(const struct pkt *pkt, struct flow *fl,
 	__u32 state = HG_LIFE_STATE(life);
 	int is_opener = HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL;
 
-	if (pkt->tcp_flags & TCP_RST)
+	if (pkt->tcp_flags & TCP_RST) {
+		if (!is_opener && state == HG_STATE_SYN_SENT &&
+		    pkt->meter >= HG_METER_BALANCER)
+			state_refused(pkt);
 		return HG_STATE_CLOSING;
+	}
 	if (!is_opener && (state == HG_STATE_SYN_SENT || state == HG_STATE_SYN_RECV) &&
 	    (pkt->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
 		if (pair)

@@ -18,6 +18,21 @@ struct {
 	__type(value, struct hg_trace);
 } hg_trace SEC(".maps");
 
+/* A balancer has chosen. 'slot' counts from 1. */
+static __always_inline void trace_target(const struct pkt *pkt, __u32 target, __u32 slot)
+{
+	struct hg_trace *t;
+	__u32 zero = 0;
+
+	if (pkt->commit)
+		return;
+	t = bpf_map_lookup_elem(&hg_trace, &zero);
+	if (!t)
+		return;
+	t->target = target;
+	t->slot = slot;
+}
+
 static __always_inline void trace_step(const struct pkt *pkt, __u16 stage, __u32 object,
 				       __u32 rule, int allow, __u32 state)
 {

@@ -97,6 +97,16 @@ static inline void bpf_ringbuf_submit(void *p, uint64_t flags)
 	(void)flags;
 }
 
+static inline long bpf_ringbuf_output(const void *map, void *p, uint64_t size,
+				      uint64_t flags)
+{
+	(void)map;
+	(void)p;
+	(void)size;
+	(void)flags;
+	return -1;
+}
+
 static inline long bpf_skb_store_bytes(void *ctx, uint32_t off, const void *from,
 				       uint32_t size, uint64_t flags)
 {

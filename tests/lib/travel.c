@@ -292,6 +292,23 @@ bool is_lost(struct stand *s, const char *device, struct frame f, uint32_t reaso
 	return true;
 }
 
+struct hg_meter travel_balancer(struct stand *s, const char *name)
+{
+	struct image image = dataplane_image(stand_plane(s));
+	struct hg_table vips = image_header(&image)->vips;
+	struct hg_meter m = {};
+
+	for (uint32_t id = 1; id < vips.n; id++) {
+		const struct hg_vip *v = image_record(&image, vips, id, sizeof(*v));
+
+		if (v->object &&
+		    strcmp(image_object_name(&image, v->object), name) == 0 &&
+		    meter_read(stand_plane(s), v->meter, &m) == 0)
+			return m;
+	}
+	bail("no load balancer %s has a meter", name);
+}
+
 struct hg_meter travel_meter(struct stand *s, const char *name)
 {
 	struct image image = dataplane_image(stand_plane(s));

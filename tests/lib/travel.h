@@ -41,3 +41,5 @@ struct frame frame_to(struct frame f, const char *daddr, uint16_t dport);
 
 /* What NAT gateway 'name' has counted, all CPUs. */
 struct hg_meter travel_meter(struct stand *s, const char *name);
+/* And load balancer 'name'. */
+struct hg_meter travel_balancer(struct stand *s, const char *name);
