@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "compile/limit.h"
 #include "compile/number.h"
 
 #define ENTRANCES   4   /* a set */
@@ -267,7 +266,6 @@ static void vip_fill(const struct build *b, size_t balancer, uint32_t id,
 		.interface = l->n_groups ? id_of_guarded(m, balancer) : 0,
 		.gateway = b->vpc_gateways[l->vpc],
 		.peer = b->vip_peers[id],
-		.limit = limit_first(m, (int)balancer, -1),
 	};
 	memcpy(&to->address, from->address.bytes, sizeof(to->address));
 	/* Without an internet gateway nobody can reach it. */

@@ -11,6 +11,7 @@
 
 #include <hg/classifier.h>
 #include <hg/event.h>
+#include <hg/limit.h>
 #include <hg/trie.h>
 
 #include "base/cleanup.h"
@@ -425,7 +426,7 @@ static bool pools_are_good(const struct image *image)
 	return true;
 }
 
-/* Limits are linked forwards alone, so no chain goes round. */
+/* Limits are linked backwards alone, so no chain goes round. */
 static bool chains_are_good(const struct image *image)
 {
 	const struct hg_header *h = image_header(image);
@@ -433,9 +434,7 @@ static bool chains_are_good(const struct image *image)
 	for (uint32_t i = 1; i < h->limits.n; i++) {
 		const struct hg_limit *l = image_record(image, h->limits, i, sizeof(*l));
 
-		if (l->id > HG_MAX_RATE_LIMITS || l->object >= h->objects.n ||
-		    l->resource >= h->objects.n || l->next >= h->limits.n ||
-		    (l->next && l->next <= i))
+		if (l->object >= h->objects.n || l->next >= i || !HG_MARK_ID(l->mark))
 			return false;
 	}
 	return true;

@@ -238,9 +238,9 @@ static int build_run(struct build *b)
 	if (r == 0)
 		r = balancing_write(b, &head);
 	if (r == 0)
-		r = limits_write(b, &head);
-	if (r == 0)
 		r = exempt_write_header(b, &head.exempt);
+	if (r == 0)
+		r = limits_write(b, &head);
 	if (r == 0)
 		r = names_write(b, &head);
 	if (r < 0)

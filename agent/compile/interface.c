@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "compile/limit.h"
 
 #define PORTS_MIN 16 /* sets */
 
@@ -342,7 +341,6 @@ int subnets_write(struct build *b, struct hg_header *head)
 
 		out->vpc = (uint32_t)s->vpc + 1;
 		out->object = object_of_subnet(m, i);
-		out->limit = limit_first(m, -1, (int)i);
 		if (m->vpcs[s->vpc].is_routed && s->route_table >= 0) {
 			out->routes = b->table_lines[s->route_table];
 			out->onward = b->onward_lines[s->route_table];

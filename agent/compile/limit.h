@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* limit: rate limits of the image, a chain for each balancer and subnet that has some.
+/* limit: rate limits, as chains that begin at what they protect.
  *
- * Shape    Records in model order, from 1: the order of names, which is that of a chain.
- * Owner    Appends to the image of 'b'; fills head->limits.
+ *   subnet, virtual address -> limit -> limit -> 0
+ *
+ * Shape    A record for each limit of each chain. A node's virtual address is in the chain of
+ *          its balancer's limits and of those of its subnet, in one order.
+ * Order    By name. A limit has the number of the previous image's limit that is written as
+ *          it is, if there is one, so that it goes on with what it has counted.
+ * Owner    Appends to the image of 'b'; fills 'limits' of 'head', and 'limit' of the subnets
+ *          and virtual addresses that 'head' has by then.
  * Errors   -ENOMEM, -E2BIG.
  */
 #include "compile/build.h"
 
-/* The first record of the chain of a load balancer or a subnet; -1: not that one. */
-uint32_t limit_first(const struct model *m, int load_balancer, int subnet);
-/* A limit has the id of the previous image if nothing of it has changed: what was counted
- * goes by it. */
 int limits_write(struct build *b, struct hg_header *head);

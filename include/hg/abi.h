@@ -13,7 +13,7 @@
  */
 #include <linux/types.h>
 
-#define HG_ABI 3
+#define HG_ABI 4
 
 #define HG_SIZE(type, bytes) \
 	_Static_assert(sizeof(type) == (bytes), #type " is not " #bytes)

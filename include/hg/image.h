@@ -328,9 +328,8 @@ struct hg_vip {
 	__u32 interface; /* record in 'interfaces' with the balancer's groups, 0: it has none */
 	__u32 gateway; /* by which answers to the outside leave: the VPC's internet gateway, 0 none */
 	__u32 peer;  /* of its address, selects rows of the VPC's classifiers */
-	__u32 gate;  /* of the balancer, in hg_gates, 0 none */
 	__u32 limit; /* its first, 0 none */
-	__u32 zero;
+	__u32 zero[2];
 };
 HG_SIZE(struct hg_vip, HG_LINE);
 
@@ -425,7 +424,7 @@ HG_SIZE(struct hg_gwlb, HG_LINE);
 #define HG_LIMIT_ALLOW           2
 
 struct hg_limit {
-	__u32 id; /* 1 .. HG_MAX_RATE_LIMITS: the same as long as nothing of it changes */
+	__u32 mark; /* HG_MARK of <hg/limit.h> */
 	__u32 next; /* record of the same resource, in the order of names; 0 the last */
 	__u32 object;
 	__u16 unit, action; /* HG_LIMIT_* */
@@ -433,8 +432,7 @@ struct hg_limit {
 	__u32 window; /* seconds */
 	__be16 port;  /* of a listener, 0: any */
 	__u16 zero0;
-	__u32 resource; /* object: load balancer or subnet */
-	__u32 zero[7];
+	__u32 zero[8];
 };
 HG_SIZE(struct hg_limit, HG_LINE);
 

@@ -47,6 +47,8 @@
 #define HG_MAX_FORWARDS         5 /* target groups of a listener: room in struct hg_listener */
 #define HG_MAX_TARGET_WEIGHT    999
 #define HG_MAX_RATE_LIMITS      255
+#define HG_MAX_WINDOW           600   /* seconds, of a rate limit */
+#define HG_MAX_LIMITED          10000 /* sources of a rate limit at once */
 #define HG_MAX_IDLE_TIMEOUT     86400 /* seconds */
 #define HG_MAX_FLOWS_MIN        1024
 #define HG_MAX_FLOWS            16777216
