@@ -17,8 +17,9 @@
 #include "kernel/sync.h"
 #include "targets.h"
 
-#define COUNT_SETS   131072 /* 96 MiB of entries: read in some twenty milliseconds */
-#define SWEEP_SLICES 100    /* at ten a second: the whole table in ten seconds */
+#define COUNT_SETS     131072 /* 96 MiB of entries: read in some twenty milliseconds */
+#define SWEEP_A_SECOND 10
+#define SWEEP_SLICES   100 /* at ten a second: the whole table in ten seconds */
 
 #define PORTS_IDLE 60 /* seconds in which nobody asks for ports to a destination */
 
@@ -383,6 +384,8 @@ static void sweep(struct agent *a, uint32_t n)
 void agent_sweep(struct agent *a)
 {
 	sweep(a, agent_flows(a).n_sets / SWEEP_SLICES + 1);
+	if (a->n_slices++ % SWEEP_A_SECOND == 0)
+		limits_sweep(a->dp, a->limits);
 }
 
 void agent_count(struct agent *a)

@@ -26,6 +26,7 @@
 #include "history.h"
 #include "kernel/attach.h"
 #include "kernel/dataplane.h"
+#include "kernel/limit.h"
 
 struct json;
 struct health;
@@ -84,6 +85,8 @@ struct agent {
 	struct flow_census census, census_next;
 	struct tally tallies[2]; /* theirs, in turn */
 	uint64_t swept_ns;       /* when the last full sweep ended */
+	uint32_t n_slices;
+	struct limit_tally limits[HG_LIMIT_IDS];
 	uint64_t started_ns;
 };
 

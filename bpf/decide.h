@@ -14,6 +14,7 @@
 #include "frag.h"
 #include "group.h"
 #include "journey.h"
+#include "limit.h"
 #include "nacl.h"
 #include "neighbour.h"
 #include "open.h"
@@ -144,6 +145,16 @@ static __always_inline int decide_may_open(const struct pkt *pkt)
 	return pkt->tuple.protocol == IPPROTO_TCP && pkt->frag != FRAG_LATER && h &&
 	       h->settings & HG_SETTING_TCP_LOOSE &&
 	       !(pkt->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN));
+}
+
+/* Of its connection's entry, if any, nothing is left for a packet to go by. */
+static __always_inline int decide_would_open(const struct pkt *pkt, const struct flow *fl)
+{
+	if (!decide_may_open(pkt))
+		return 0;
+	return !fl || flow_has_expired(fl, pkt->tuple.family, pkt->now) ||
+	       (HG_LIFE_STATE(READ_ONCE(fl->state.life)) == HG_STATE_CLOSING &&
+		pkt->opens);
 }
 
 /* Nothing is known yet. */
@@ -488,6 +499,7 @@ static __always_inline int decide_ends(struct frame *f, struct scratch *s,
 	struct pkt *pkt = &s->pkt;
 	int r;
 
+	decide_begin(s);
 	if (d->role == HG_ROLE_UPLINK) {
 		s->ends = (struct ends){ .role = d->role };
 		return 0;
@@ -517,8 +529,9 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 	}
 	if (is_unspecified(&pkt->tuple.saddr))
 		return -HG_DROP_MALFORMED;
-	decide_begin(s);
-	r = decide_ends(f, s, d, is_gate);
+	r = limit_judge(s, decide_would_open(pkt, fl));
+	if (r == 0)
+		r = decide_ends(f, s, d, is_gate);
 	if (r)
 		return r;
 	if (is_gate && decide_is_ping(s)) {

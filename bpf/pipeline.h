@@ -270,7 +270,9 @@ static __always_inline int pipeline_decide(struct frame *f, struct scratch *s,
 		return -HG_DROP_INTERNAL;
 	if (pkt->kind != PKT_IP)
 		return pipeline_neighbour(f, pkt, d, ret_answer);
+	s->limit = 0;
 	r = decide(f, s, d, pipeline_flow_again(pkt));
+	limit_undo(s);
 	if (r == DECIDE_OPENS)
 		r = decide_open(s);
 	if (r == 0 && pkt->commit && pkt->frag == FRAG_FIRST)

@@ -104,6 +104,7 @@ struct pkt {
 	__u8 act;          /* ACT_* */
 	__u8 may_punt;     /* the TC door is behind this XDP door */
 	__u8 is_back;      /* from a NAT gateway's destination, or a target */
+	__u8 is_rated;     /* a rate limit is to see each packet of the connection */
 	__u8 is_punted;    /* XDP leaves it, untouched and uncounted, to the TC door */
 	__u8 is_desperate; /* chosen among targets that all failed their checks */
 	__u16 at; /* object of the gateway or balancer on whose border the stage in hand is */
@@ -134,11 +135,11 @@ static __always_inline struct hg_addr addr_load(const void *p, int family)
 	return a;
 }
 
-/* What an entry is told that it was judged by: nothing, while its next hop is not known, so
- * that the next packet asks again. */
+/* What an entry is told that it was judged by: nothing, while its next hop is not known or
+ * its packets are counted, so that the next packet asks again. */
 static __always_inline __u32 pkt_epoch(const struct pkt *pkt)
 {
-	return pkt->out && !pkt->hop ? 0 : pkt->epoch;
+	return (pkt->out && !pkt->hop) || pkt->is_rated ? 0 : pkt->epoch;
 }
 
 static __always_inline int addr_equal(const struct hg_addr *a, const struct hg_addr *b)

@@ -54,6 +54,11 @@ struct scratch {
 	__u32 vip;  /* virtual address that it is for, or goes back through; 0 none */
 	__u32 peer; /* of that address: groups of the target may mean it, too; 0 none */
 	struct balanced_choice choice;
+	/* rate limits: see limit.h */
+	struct end limited; /* what the destination is to them */
+	__u32 limit;        /* the first that looks at the packet, 0 none */
+	__u32 limit_next, limit_object;
+	__u32 limit_opens; /* a connection, if nothing drops it */
 };
 
 #define BALANCED_NOT   0

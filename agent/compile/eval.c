@@ -23,6 +23,10 @@ struct eval {
 	struct hg_counters *stats;
 	struct hg_meter *meters;
 	struct hg_port_set *port_sets;
+	struct hg_counted_set *counted;
+	struct hg_limit_room *limits;
+	struct hg_limit_counts *limit_counts;
+	bool has_limits; /* or had */
 	uint64_t *hits;
 	uint32_t n_hits;
 	struct hg_hop
@@ -81,6 +85,7 @@ static int take_image(struct eval *e, const struct image *image)
 	e->n_lines = image->n_lines;
 	e->hits = TAKE(hits);
 	e->n_hits = n_hits;
+	e->has_limits |= h->limits.n > 1;
 	e->control.word = ((e->control.word >> 32) + 1) << 32;
 	return 0;
 }
@@ -102,9 +107,12 @@ struct eval *eval_new(const struct image *image, uint32_t n_flow_sets)
 	e->meters = calloc(HG_METERS, sizeof(*e->meters));
 	e->port_sets = calloc(HG_PORT_SETS, sizeof(*e->port_sets));
 	e->hops = calloc(HG_HOPS, sizeof(*e->hops));
-	if (!e->meters || !e->port_sets || !e->hops || !e->flows4 || !e->flows6 ||
-	    !e->tags4 || !e->tags6 || !e->locks || !e->frags || !e->stats ||
-	    take_image(e, image)) {
+	e->counted = calloc(HG_COUNTED_SETS, sizeof(*e->counted));
+	e->limits = calloc(HG_LIMIT_IDS, sizeof(*e->limits));
+	e->limit_counts = calloc(HG_LIMIT_IDS, sizeof(*e->limit_counts));
+	if (!e->counted || !e->limits || !e->limit_counts || !e->meters ||
+	    !e->port_sets || !e->hops || !e->flows4 || !e->flows6 || !e->tags4 ||
+	    !e->tags6 || !e->locks || !e->frags || !e->stats || take_image(e, image)) {
 		eval_free(e);
 		return NULL;
 	}
@@ -127,6 +135,9 @@ void eval_free(struct eval *e)
 	free(e->hops);
 	free(e->meters);
 	free(e->port_sets);
+	free(e->counted);
+	free(e->limits);
+	free(e->limit_counts);
 	free(e);
 }
 
@@ -138,6 +149,10 @@ void eval_reset(struct eval *e)
 	memset(e->tags6, 0, e->n_flow_sets * sizeof(*e->tags6));
 	memset(e->frags, 0, HG_FRAG_SETS * sizeof(*e->frags));
 	memset(e->port_sets, 0, HG_PORT_SETS * sizeof(*e->port_sets));
+	if (e->has_limits) {
+		memset(e->counted, 0, HG_COUNTED_SETS * sizeof(*e->counted));
+		memset(e->limits, 0, HG_LIMIT_IDS * sizeof(*e->limits));
+	}
 	memset(e->scratch, 0, sizeof(e->scratch));
 	e->control = (struct hg_control){};
 }
@@ -177,6 +192,11 @@ static void use(struct eval *e, uint32_t now)
 		{ &hg_meters, (uint8_t *)e->meters, sizeof(*e->meters), HG_METERS },
 		{ &hg_ports, (uint8_t *)e->port_sets, sizeof(*e->port_sets),
 		  HG_PORT_SETS },
+		{ &hg_limited, (uint8_t *)e->counted, sizeof(*e->counted),
+		  HG_COUNTED_SETS },
+		{ &hg_limits, (uint8_t *)e->limits, sizeof(*e->limits), HG_LIMIT_IDS },
+		{ &hg_limit_counts, (uint8_t *)e->limit_counts, sizeof(*e->limit_counts),
+		  HG_LIMIT_IDS },
 		{ &hg_trace, (uint8_t *)&e->trace, sizeof(e->trace), 1 },
 		{},
 	};

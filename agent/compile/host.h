@@ -40,7 +40,7 @@ enum {
 #define bpf_ntohl(x) ntohl(x)
 
 #define HOST_FRAME 65536
-#define HOST_MAPS  20
+#define HOST_MAPS  24
 
 struct host_map {
 	const void *map;

@@ -87,7 +87,8 @@ static int plane_map(struct dataplane *dp)
 		{ &dp->image, "hg_image" },   { &dp->control, "hg_control" },
 		{ &dp->flows4, "hg_flows4" }, { &dp->flows6, "hg_flows6" },
 		{ &dp->trace, "hg_trace" },   { &dp->hops, "hg_hops" },
-		{ &dp->ports, "hg_ports" },
+		{ &dp->ports, "hg_ports" },   { &dp->limited, "hg_limited" },
+		{ &dp->limits, "hg_limits" },
 	};
 	int r;
 
@@ -241,6 +242,8 @@ static void plane_unmap(struct dataplane *dp)
 	mapping_done(&dp->trace);
 	mapping_done(&dp->hops);
 	mapping_done(&dp->ports);
+	mapping_done(&dp->limited);
+	mapping_done(&dp->limits);
 }
 
 void dataplane_settle(struct dataplane *dp)

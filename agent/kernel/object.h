@@ -17,7 +17,7 @@
 
 #include "kernel/dataplane.h"
 
-#define OBJECT_MAPS  24
+#define OBJECT_MAPS  32
 #define OBJECT_NEXTS 2 /* of TC programs, and of XDP */
 
 struct object_map {

@@ -29,7 +29,8 @@ struct dataplane {
 	uint32_t hits_half;
 	int n_cpus;
 	int grace_fd, grace_inner_fd; /* see grace_wait() */
-	struct mapping image, control, flows4, flows6, trace, hops, ports;
+	struct mapping image, control, flows4, flows6, trace, hops, ports, limited,
+		limits;
 	bool is_adopted;
 	char lost[160]; /* what could not be adopted; "" nothing */
 	dataplane_replace_fn *replace;
