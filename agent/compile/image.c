@@ -190,8 +190,10 @@ static void settings_fill(const struct settings *s, struct hg_header *head)
 static int balancing_write(struct build *b, struct hg_header *head)
 {
 	struct targets targets = { 0 };
-	int r = balancers_write(b, &targets, head);
+	int r = targets_room(b);
 
+	if (r == 0)
+		r = balancers_write(b, &targets, head);
 	if (r == 0)
 		r = inspects_write(b, &targets, head);
 	if (r == 0)

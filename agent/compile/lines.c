@@ -27,6 +27,11 @@ static int grow(struct lines *l, size_t n)
 	return 0;
 }
 
+int lines_room(struct lines *l, size_t n)
+{
+	return grow(l, n);
+}
+
 int lines_reserve(struct lines *l, size_t n, uint32_t *ret_line)
 {
 	int r = grow(l, n);

@@ -32,6 +32,9 @@ struct lines {
 	size_t n_slots;
 };
 
+/* That the next 'n' lines will not make the blob move: it doubles otherwise, and each time all of
+ * it is copied. Room that is not used costs no memory. */
+int lines_room(struct lines *l, size_t n);
 /* 'n' zeroed lines. */
 int lines_reserve(struct lines *l, size_t n, uint32_t *ret_line);
 /* A copy of 'size' bytes, padded with zeroes; earlier equal bytes are used again. */

@@ -165,6 +165,14 @@ int targets_pool(struct build *b, struct targets *t, size_t target_group, uint8_
 	return r;
 }
 
+int targets_room(struct build *b)
+{
+	size_t n = b->m->n_target_groups * RING_LINES;
+
+	/* More than an image holds may still turn out to be less. */
+	return n < HG_MAX_IMAGE_LINES - b->lines.n ? lines_room(&b->lines, n) : 0;
+}
+
 static int table_write(struct build *b, const void *records, size_t size, size_t n,
 		       struct hg_table *ret)
 {

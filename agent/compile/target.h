@@ -24,5 +24,7 @@ struct targets {
 /* The pool of 'target_group' for an address of 'family' (4, 6); 'zone' NULL: of every zone. */
 int targets_pool(struct build *b, struct targets *t, size_t target_group, uint8_t family,
 		 const char *zone, uint32_t *ret_pool);
+/* Room in the image for as many rings as the rule set is likely to need. */
+int targets_room(struct build *b);
 int targets_write(struct build *b, struct targets *t, struct hg_header *head);
 void targets_done(struct targets *t);
