@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# targets: servers behind a load balancer are checked for real; who is healthy takes connections, what is
-# known of a target outlives rule sets and the agent, and all of it is shown.
+# targets: servers behind a load balancer are checked for real; who is healthy takes connections, who is not
+# loses them, what is known of a target outlives rule sets and the agent, and all of it is shown.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -42,8 +42,31 @@ is "$(hosts)" '[2,0,false]' "and counted so"
 
 # ---- the agent and the probe die ----
 serve_end() { at "$1" ss -Htlnp "sport = :$2" | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u | xargs -r kill; }
+
+# ---- connections ----
+at internet ip route replace 203.0.113.30 dev up src 198.51.100.1
+N=24
+for ((i = 0; i < N; i++)); do hold "h$i" tcp internet 203.0.113.30 80 || diag "h$i is not answered: $(cat "$WORK/held.h$i.log")"; done
+hg --json flows --state established >"$WORK/flows"
+is "$(jq -c 'map(.balancer) | unique' "$WORK/flows")" '["load_balancer/edge"]' "connections name the balancer that they go through"
+is "$(jq -r 'map(.target) | unique | join(" ")' "$WORK/flows")" '10.0.1.10:80 10.0.2.10:80' "and the target, of which each has some"
+N_B=$(jq 'map(select(.target == "10.0.2.10:80")) | length' "$WORK/flows")
+is "$(hg --json show targets | jq -c 'map(.active_flows)')" "[$N_B,$((N - N_B))]" "which are its active ones"
 serve_end b 80
 check "a server that ends becomes unhealthy" within 20 is_state 10.0.2.10:80 'unhealthy Target.FailedHealthChecks false'
+b_has_none() { hg --json flows --state established | jq -e 'all(.[]; .target != "10.0.2.10:80")'; }
+check "its connections end" within 2 b_has_none
+JOBS=()
+for ((i = 0; i < N; i++)); do
+	{ held "h$i" 1 && echo live >>"$WORK/live"; } &
+	JOBS+=($!)
+done
+wait "${JOBS[@]}"
+is "$(grep -c live "$WORK/live")" $((N - N_B)) "and those to other servers go on"
+resets() { hg --json show load-balancers edge | jq '.metrics.TCP_ELB_Reset_Count'; }
+is "$(resets)" "$N_B" "each client heard it by a reset"
+is "$(hg --json stats | jq '.pools.cut')" "$N_B" "and they are counted"
+is "$(for ((i = 0; i < 8; i++)); do talk tcp internet 203.0.113.30 80 2; done | sort -u)" answer "new connections go to the server that is left"
 kill "$MONITOR"
 agent_kill
 agent_start
@@ -54,6 +77,20 @@ PROBE=$(probe_pid)
 kill -KILL "$PROBE"
 check "a probe that dies is started again" within 15 probe_is_another
 is "$(state_of interface/a:80)" 'healthy  true' "and no target changes its state for it"
+
+# ---- a server that refuses what clients want is looked at ----
+failed() { hg --json show targets web | jq '.[] | select(.target == "interface/a:80") | .checks.failed'; }
+has_failed() { (($(failed) > FAILED)); }
+edit '.target_groups.web.health_check.interval = 300'
+check "checks are far between" apply
+FAILED=$(failed)
+serve_end a 80
+is "$(for ((i = 0; i < 4; i++)); do talk tcp internet 203.0.113.30 80 2; done | sort -u)" refused "a server that has just ended refuses connections"
+check "three refusals make it be checked at once" within 3 has_failed
+serve tcp a 80
+edit '.target_groups.web.health_check.interval = 5'
+check "back to what it was" apply
+check "it is healthy again" within 20 is_state interface/a:80 'healthy  true'
 
 # ---- rule sets come and go ----
 edit '.target_groups.web.targets |= [.[0]]'
