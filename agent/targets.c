@@ -26,7 +26,7 @@ static void on_change(void *arg, const struct health_change *c)
 	struct agent *a = arg;
 	const char *reason = state_reason(c->reason);
 
-	bool is_gone = c->to == HEALTH_UNUSED && c->reason == REASON_NONE;
+	bool is_gone = c->reason == REASON_NOT_REGISTERED;
 
 	log_info("target %s of group %s: %s, was %s%s%s", c->target, c->group,
 		 is_gone ? "gone" : state_name(c->to), state_name(c->from),

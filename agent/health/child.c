@@ -319,6 +319,12 @@ int child_send(struct child *c, const void *message, size_t size)
 	return -ENOTCONN; /* it is dying */
 }
 
+void child_end(struct child *c, const char *why)
+{
+	if (c->pid != 0 && c->fd >= 0)
+		process_end(c, why);
+}
+
 int child_pid(const struct child *c)
 {
 	return c->fd >= 0 ? c->pid : 0;

@@ -36,5 +36,7 @@ void child_free(struct child *c); /* ends it; NULL is fine */
 void child_want(struct child *c, bool is_wanted);
 void child_limit(struct child *c, uint32_t limit);
 int child_send(struct child *c, const void *message, size_t size);
+/* It is of no use any more; another one is started as after a death. */
+void child_end(struct child *c, const char *why);
 int child_pid(const struct child *c); /* 0: it is not up */
 uint32_t child_restarts(const struct child *c);

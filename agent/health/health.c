@@ -251,6 +251,7 @@ void health_run(struct health *h, uint64_t now_ns)
 				member_pass(h, h->slots.items[i], now_ns);
 	}
 	quorum_decide(h);
+	order_watch(h, now_ns);
 }
 
 void health_refused(struct health *h, const struct addr *address, uint16_t port,

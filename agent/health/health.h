@@ -31,7 +31,8 @@ struct sd_event;
 /* A target's state is another than it was. */
 struct health_change {
 	const char *group, *target;
-	enum health_state from, to; /* unused, of one that has drained: it is gone */
+	enum health_state from,
+		to; /* unused for not being registered: it has drained and is gone */
 	enum health_reason reason;
 };
 

@@ -92,7 +92,8 @@ int order_check(struct health *h, struct member *m)
 	int r;
 
 	order_make(h, m, &order);
-	hash = hash64(0, &order, sizeof(order));
+	/* Most paths are short, and targets many. */
+	hash = hash64(0, &order, offsetof(struct wire_order, path) + strlen(order.path));
 	if (m->is_checked && m->check_hash == hash)
 		return 0;
 	r = queue_push(h, m, WIRE_SET);
@@ -221,6 +222,7 @@ int order_result(struct health *h, const void *message, size_t size, uint64_t no
 		return r;
 	}
 	h->n_results++;
+	h->heard_ns = now_ns;
 	m = member_of(h, result);
 	if (!m)
 		return 0; /* it crossed our order */
@@ -244,8 +246,29 @@ static void on_up(void *arg)
 {
 	struct health *h = arg;
 
+	h->heard_ns = clock_monotonic_ns();
 	h->events.probe(h->events.arg, NULL);
 	order_all(h);
+}
+
+/* Any check has a result once in an interval and a timeout: nothing from all of them in twice
+ * that, and a while for a busy machine, is no coincidence. */
+#define SLOW_S 10
+
+void order_watch(struct health *h, uint64_t now_ns)
+{
+	uint64_t longest = 0;
+
+	if (!is_up(h) || h->n_checked == 0)
+		return;
+	for (size_t i = 0; i < h->n_groups; i++) {
+		const struct health_check *c = &h->model->target_groups[i].health_check;
+
+		if (h->groups[i].is_used && c->interval + c->timeout > longest)
+			longest = c->interval + c->timeout;
+	}
+	if (now_ns > h->heard_ns + (2 * longest + SLOW_S) * 1000000000ULL)
+		child_end(h->child, "it sent no results any more and was ended");
 }
 
 static void on_down(void *arg, const char *why)

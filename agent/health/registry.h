@@ -71,6 +71,7 @@ struct health {
 	enum health_state (*recall)(void *arg, size_t group, size_t target);
 	void *recall_arg;
 	struct child *child;
+	uint64_t heard_ns;   /* when the probe came up, or sent its last result */
 	VEC(uint32_t) queue; /* ids with orders, from 'queue_head' on */
 	size_t queue_head;
 	uint64_t n_results, n_refused;
@@ -109,6 +110,8 @@ void order_remove(struct health *h, struct member *m);
 void order_now(struct health *h, struct member *m);
 /* The probe may still have an order of it. */
 bool order_is_waiting(const struct health *h, const struct member *m);
+/* Ends a probe that hangs. */
+void order_watch(struct health *h, uint64_t now_ns);
 int order_start(struct health *h, struct sd_event *event, const char *path);
 /* What the probe has sent. Public to be fuzzed. */
 int order_result(struct health *h, const void *message, size_t size, uint64_t now_ns);

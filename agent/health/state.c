@@ -34,6 +34,7 @@ const char *state_describe(const struct state *s, char buf[static STATE_TEXT])
 {
 	static const char *const texts[] = {
 		[REASON_NONE] = "",
+		[REASON_NOT_REGISTERED] = "it is gone",
 		[REASON_NOT_IN_USE] = "its target group is in no load balancer",
 		[REASON_REGISTERING] = "its first health check was not sent yet",
 		[REASON_CHECKING] = "no health check has succeeded yet",
@@ -145,7 +146,7 @@ bool state_result(struct state *s, const struct state_rules *rules, enum outcome
 bool state_pass(struct state *s, uint64_t now_ns)
 {
 	if (s->state == HEALTH_DRAINING && now_ns >= s->until_ns)
-		return turn(s, HEALTH_UNUSED, REASON_NOT_IN_USE, now_ns);
+		return turn(s, HEALTH_UNUSED, REASON_NOT_REGISTERED, now_ns);
 	if (s->state == HEALTH_UNHEALTHY_DRAINING && now_ns >= s->until_ns) {
 		uint32_t run = s->run;
 

@@ -24,14 +24,15 @@
 	X(UNHEALTHY_DRAINING, "unhealthy.draining") \
 	X(DRAINING, "draining") /* it left the rules */
 
-#define HEALTH_REASONS(X)                            \
-	X(NONE, "")                                  \
-	X(NOT_IN_USE, "Target.NotInUse")             \
-	X(REGISTERING, "Elb.RegistrationInProgress") \
-	X(CHECKING, "Elb.InitialHealthChecking")     \
-	X(TIMEOUT, "Target.Timeout")                 \
-	X(MISMATCH, "Target.ResponseCodeMismatch")   \
-	X(FAILED, "Target.FailedHealthChecks")       \
+#define HEALTH_REASONS(X)                                                          \
+	X(NONE, "")                                                                \
+	X(NOT_REGISTERED, "Target.NotRegistered") /* it has drained: it is gone */ \
+	X(NOT_IN_USE, "Target.NotInUse")                                           \
+	X(REGISTERING, "Elb.RegistrationInProgress")                               \
+	X(CHECKING, "Elb.InitialHealthChecking")                                   \
+	X(TIMEOUT, "Target.Timeout")                                               \
+	X(MISMATCH, "Target.ResponseCodeMismatch")                                 \
+	X(FAILED, "Target.FailedHealthChecks")                                     \
 	X(DEREGISTERING, "Target.DeregistrationInProgress")
 
 #define HEALTH_NUMBER(name, text) HEALTH_##name,

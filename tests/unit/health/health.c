@@ -112,9 +112,9 @@ static void draining(bool is_cut)
 	heard("", "NLB7: at 299 s its connections are alive, whatever the rule set says "
 		  "of others by then");
 	run(311);
-	heard(is_cut ? "web 10.0.0.2:80 draining>unused Target.NotInUse\n"
+	heard(is_cut ? "web 10.0.0.2:80 draining>unused Target.NotRegistered\n"
 		       "cut 10.0.0.2:80 tcp udp\n"
-		     : "web 10.0.0.2:80 draining>unused Target.NotInUse\n",
+		     : "web 10.0.0.2:80 draining>unused Target.NotRegistered\n",
 	      is_cut ? "NLB7: at 301 s it is gone, and cut where connections are "
 		       "terminated"
 		     : "NLB7: at 301 s it is gone, and not cut where they are not");
@@ -164,9 +164,9 @@ static void no_delay(void)
 	apply(1);
 	heard("web 10.0.0.1:80 initial>draining Target.DeregistrationInProgress\n"
 	      "web 10.0.0.2:80 initial>draining Target.DeregistrationInProgress\n"
-	      "web 10.0.0.1:80 draining>unused Target.NotInUse\n"
+	      "web 10.0.0.1:80 draining>unused Target.NotRegistered\n"
 	      "cut 10.0.0.1:80 tcp udp\n"
-	      "web 10.0.0.2:80 draining>unused Target.NotInUse\n"
+	      "web 10.0.0.2:80 draining>unused Target.NotRegistered\n"
 	      "cut 10.0.0.2:80 tcp udp\n",
 	      "with the group its targets go; without a delay at once");
 	w.model.n_target_groups = 1;

@@ -30,6 +30,8 @@ def answer(c, path):
         for _ in range(4096):
             c.sendall(b"X-Long: " + b"y" * 4086 + b"\r\n")
         c.sendall(b"\r\n")
+    elif path == "/long":
+        c.sendall(b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " + b"y" * 4086 + b"\r\n") * 32 + b"\r\n")
     elif path == "/body":
         c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n")
         for _ in range(1024):

@@ -223,6 +223,7 @@ static void deregistration(void)
 	   "another rule set without it does not start the delay anew");
 	ok(state_pass(&s, 301 * SECOND) && s.state == HEALTH_UNUSED,
 	   "NLB7: and is gone at 301 s");
+	is_str(state_reason(s.reason), "Target.NotRegistered", "and says so");
 	s = in(HEALTH_HEALTHY, &rules);
 	state_leave(&s, 300, 0);
 	ok(state_register(&s, 10 * SECOND) && s.state == HEALTH_INITIAL &&
