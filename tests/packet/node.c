@@ -18,7 +18,7 @@
 	"} },"                                                                          \
 	"'subnets': {"                                                                  \
 	"  'pub': { 'vpc': 'v', 'device': 'pub0', 'cidrs': ['10.0.0.0/24'], "           \
-	"           'network_acl': 'edge' },"                                           \
+	"           'network_acl': 'edge', 'route_table': 'pub' },"                     \
 	"  'web': { 'vpc': 'v', 'device': 'web0', 'cidrs': ['10.0.1.0/24'] },"          \
 	"  'far': { 'vpc': 'w', 'device': 'far0', 'cidrs': ['10.9.0.0/24'], "           \
 	"           'route_table': 'far' } },"                                          \
@@ -40,16 +40,21 @@
 	"     'peers': [" peers "] } ], 'egress': [ { 'protocol': 'all', 'peers': "     \
 	"     ['10.0.0.0/8'] } ] } },"                                                  \
 	"'interfaces': { 'app': { 'subnet': 'web', 'device': 'app0', 'addresses': "     \
-	"    ['10.0.1.10'], 'security_groups': ['app'] } },"                            \
+	"    ['10.0.1.10'], 'security_groups': ['app'], 'timeouts': "                   \
+	"    { 'tcp_established': 60 } }, 'cli': { 'subnet': 'pub', 'addresses': "      \
+	"    ['10.0.0.8'] } },"                                                         \
 	"'internet_gateways': { 'igw': { 'vpc': 'v', 'device': 'out0', 'next_hop': "    \
 	"    ['203.0.113.1'] } },"                                                      \
 	"'elastic_ips': { 'e': { 'address': '203.0.113.30' }, "                         \
-	"    'n': { 'address': '203.0.113.31' } },"                                     \
+	"    'n': { 'address': '203.0.113.31' }, "                                      \
+	"    'c': { 'address': '203.0.113.32', 'interface': 'cli' } },"                 \
 	"'nat_gateways': { 'nat': { 'subnet': 'pub', 'private_address': '10.0.0.5', "   \
 	"    'elastic_ips': ['n'] } },"                                                 \
 	"'peerings': { 'vw': { 'vpcs': ['v', 'w'] } },"                                 \
 	"'route_tables': { 'main': { 'vpc': 'v', 'main': true, 'routes': [ "            \
 	"    { 'to': '203.0.113.0/24', 'via': 'nat_gateway/nat' } ] },"                 \
+	"    'pub': { 'vpc': 'v', 'routes': [ { 'to': '0.0.0.0/0', 'via': "             \
+	"    'internet_gateway/igw' } ] },"                                             \
 	"    'far': { 'vpc': 'w', 'routes': [ { 'to': '10.0.0.0/16', 'via': "           \
 	"    'peering/vw' } ] } },"                                                     \
 	"'target_groups': { 'web': { 'vpc': 'v', 'port': 8443, 'protocol': 'tcp', "     \
@@ -121,6 +126,39 @@ static void ways(struct stand *s)
 		"outside nobody speaks from one");
 	is_lost(s, "pub0", syn(NODE, TARGET), HG_DROP_SOURCE_CHECK,
 		"nor inside from the node's address");
+}
+
+/* An instance with an elastic IP writes to the node's: turned round at the gateway. */
+static void turns_round(struct stand *s)
+{
+	struct frame f = syn("10.0.0.8", PUBLIC), back = answer(&f);
+
+	stand_rules(s, RULES("", "", "'lb'", WORLD));
+	stand_reset(s);
+	travels(s, "pub0", f, "app0",
+		frame_from(frame_to(f, TARGET, 8443), "203.0.113.32", 0),
+		"the target sees the elastic IP of a client inside");
+	travels(s, "app0", frame_to(frame_from(back, TARGET, 8443), "203.0.113.32", 0),
+		"pub0 10.0.0.8", back, "whom the answer reaches");
+}
+
+/* The balancer's clock alone: the target's interface would give up after a minute. */
+static void outlives(struct stand *s)
+{
+	struct frame f = syn(CLIENT, PUBLIC), back = answer(&f);
+
+	stand_rules(s, RULES("", "", "", WORLD));
+	stand_reset(s);
+	goes(s, "out0", "out0 203.0.113.1", f, "a handshake");
+	back.seq = 100;
+	travels(s, "app0", frame_from(back, TARGET, 8443), "out0 203.0.113.1", back,
+		"its second step");
+	f.tcp_flags = TCP_ACK;
+	f.ack = 101;
+	travels(s, "out0", f, "app0", frame_to(f, TARGET, 8443), "and its third");
+	stand_wait(s, 349);
+	travels(s, "out0", f, "app0", frame_to(f, TARGET, 8443),
+		"an interface's own timeouts do not count");
 }
 
 /* Its border, both ways. */
@@ -236,6 +274,8 @@ int main(void)
 		note(xdp ? "in doors by XDP" : "in doors by TC");
 		stand_use_xdp(s, xdp);
 		ways(s);
+		turns_round(s);
+		outlives(s);
 		borders(s);
 		groups(s);
 		errors(s);
