@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "compile/maglev.h"
+#include "compile/ring.h"
 
 #define RECORDS    2 /* targets a line */
 #define RING_LINES ((HG_RING * sizeof(uint16_t) + HG_LINE - 1) / HG_LINE)
@@ -72,7 +72,7 @@ static int members_add(struct build *b, struct targets *t, size_t target_group,
 	return 0;
 }
 
-/* The ring of 'members', which is made when they are new. */
+/* The ring of 'members'; there will be one when they are new. */
 static int ring_find(struct build *b, struct targets *t,
 		     const struct maglev_member *members, size_t n, uint32_t *ret_line)
 {
@@ -83,8 +83,6 @@ static int ring_find(struct build *b, struct targets *t,
 		     n * sizeof(*members) / sizeof(uint32_t), &id);
 	if (r == 0 && id == t->ring_lines.n) {
 		r = lines_reserve(&b->lines, RING_LINES, &line);
-		if (r == 0)
-			r = maglev_fill(members, n, lines_at(&b->lines, line));
 		if (r == 0 && !vec_push(&t->ring_lines, line))
 			r = -ENOMEM;
 	}
@@ -187,6 +185,22 @@ static int table_write(struct build *b, const void *records, size_t size, size_t
 	return 0;
 }
 
+/* Lines that were reserved for rings become rings. Nothing is appended meanwhile. */
+static int rings_write(struct build *b, struct targets *t)
+{
+	size_t n = t->ring_lines.n, words;
+	_cleanup_free_ struct ring_want *wants = calloc(n + 1, sizeof(*wants));
+
+	if (!wants)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		wants[i].members = (const void *)pool_get(&t->rings, (uint32_t)i, &words);
+		wants[i].n = words * sizeof(uint32_t) / sizeof(struct maglev_member);
+		wants[i].slots = lines_at(&b->lines, t->ring_lines.items[i]);
+	}
+	return rings_fill(wants, n);
+}
+
 int targets_write(struct build *b, struct targets *t, struct hg_header *head)
 {
 	int r = nobody_add(b, t);
@@ -197,7 +211,7 @@ int targets_write(struct build *b, struct targets *t, struct hg_header *head)
 	if (r == 0)
 		r = table_write(b, t->targets.items, sizeof(struct hg_target),
 				t->targets.n, &head->targets);
-	return r;
+	return r == 0 ? rings_write(b, t) : r;
 }
 
 void targets_done(struct targets *t)

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/hash.h"
-#include "compile/maglev.h"
+#include "compile/ring.h"
 #include "tests/lib/tap.h"
 
 #define MEMBERS 1000
@@ -250,12 +250,35 @@ static void test_time(void)
 		     1e8);
 }
 
+/* More than one thread's work, and some that cannot be done. */
+static void test_many(void)
+{
+	enum { RINGS = 40 };
+	static uint16_t rings[RINGS][HG_RING];
+	struct ring_want wants[RINGS];
+	size_t differ = 0;
+
+	members_make(60, 1);
+	for (size_t i = 0; i < RINGS; i++)
+		wants[i] = (struct ring_want){ members + i, i % 7 + 1, rings[i] };
+	is(rings_fill(wants, RINGS), 0, "many rings are filled at once");
+	for (size_t i = 0; i < RINGS; i++) {
+		maglev_fill(wants[i].members, wants[i].n, ring);
+		differ += memcmp(ring, rings[i], sizeof(ring)) != 0;
+	}
+	is(differ, 0, "each as if it were alone");
+	wants[RINGS - 3].n = 0;
+	is(rings_fill(wants, RINGS), -22, "one that cannot be filled is told of");
+	is(rings_fill(wants, 0), 0, "no ring is no trouble");
+}
+
 int main(void)
 {
 	test_plain();
 	test_shares();
 	test_order();
 	test_disruption();
+	test_many();
 	test_time();
 	return done();
 }
