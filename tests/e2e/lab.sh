@@ -72,6 +72,28 @@ is "$(at_gateway ip -j addr | jq -c '[.[].addr_info[] | select(.scope == "global
 is "$(at_gateway cat /proc/sys/net/ipv{4/ip_forward,6/conf/all/forwarding} | paste -sd' ')" '0 0' "and its kernel forwards nothing"
 "$LABTOOL" down "$LAB-4"
 
+# ---- who is in no rule set, and a balancer's addresses ----
+LAB=$first-5
+jq '.load_balancers.edge = { addresses: ["203.0.113.30", "2001:db8:200::30", "10.0.2.30"], listeners: [] }' \
+	"$ROOT/tests/e2e/gateway.json" >"$WORK/balancer.json"
+"$LABTOOL" up "$WORK/balancer.json" --name "$LAB" --checks --host s=10.0.2.50,fd00:10:0:2::50 >/dev/null
+row answer ping host 10.0.2.50 56 ''           "--checks: the machine reaches a host that no rule set names"
+row answer ping s fd00:10:0:2::10 56 ''        "--host: which is in the subnet of its address"
+is "$(at internet ip route show 203.0.113.30 | wc -l) $(at internet ip -6 route show 2001:db8:200::30 | wc -l) $(at internet ip route show 10.0.2.30 | wc -l)" \
+	'1 1 0' "the internet knows the addresses of a balancer, but those of the inside"
+"$LABTOOL" down "$LAB"
+jq -n '{ headgate: 1, subnets: { lan: { cidrs: ["10.1.0.0/24", "fd00:1::/64"] } },
+	interfaces: { host: { subnet: "lan", attach: "local", device: "eth0", addresses: ["10.1.0.5", "fd00:1::5"] } } }' >"$WORK/wire.json"
+"$LABTOOL" up "$WORK/wire.json" --name "$LAB" --host s=10.1.0.11,fd00:1::11 --host t=10.1.0.12 >/dev/null
+row answer ping host fd00:1::11 56 ''          "--host: or on one wire with the local interface there"
+row answer ping t 10.1.0.11 56 ''              "and with others"
+row answer ping s 10.1.0.1 56 ''               "and with their router"
+row answer ping world fd00:1::11 56 ''         "which is the world"
+"$LABTOOL" down "$LAB"
+check_not "a host outside every subnet fails" "$LABTOOL" up "$WORK/wire.json" --name "$LAB" --host s=10.2.0.11
+is "$(left "$LAB")" '' "and leaves nothing behind"
+LAB=$first
+
 jq '.interfaces["db-1"].addresses = ["10.0.2.999"]' "$RULES" >"$WORK/bad.json"
 check_not "a rule set that cannot be built fails" "$LABTOOL" up "$WORK/bad.json" --name "$LAB-3"
 is "$(left "$LAB-3")" '' "and leaves nothing behind"

@@ -3,7 +3,8 @@
 #
 #   port    INTERFACE DEVICE INSTANCE NIC  ADDRESS/LEN,... ROUTER,...
 #   inside  INTERFACE DEVICE INSTANCE NIC  ADDRESS/LEN,... ROUTER,... BRIDGE
-#   local   INTERFACE DEVICE -        NIC  ADDRESS/LEN,... ROUTER,...
+#   local   INTERFACE DEVICE -        NIC  ADDRESS/LEN,... ROUTER,... WIRE
+#   beside  HOST      DEVICE INSTANCE NIC  ADDRESS/LEN,... ROUTER,... WIRE
 #   bridge  DEVICE
 #   router  DEVICE   ADDRESS/LEN,...  of a subnet's device
 #   uplink  DEVICE   MACHINE NEXT-HOP,... ELASTIC,... IPV6-CIDR,...
@@ -11,7 +12,10 @@
 #
 # NIC is the name of the far end: ethN inside the instance, or wN in the world. An empty list is "-".
 # An interface without a device of its own is inside its subnet's: DEVICE is its port of the BRIDGE, or, with $veth
-# where it is the subnet's only interface, the subnet's device itself and BRIDGE is "-".
+# where it is the subnet's only interface, the subnet's device itself and BRIDGE is "-". So it is with $hosts that the
+# rule set does not name, "NAME=ADDRESS,... NAME=..."; where the subnet has no device they are beside its local interface, on
+# a bridge in the world, the WIRE (of a local interface without such hosts "-"). ELASTIC are the virtual addresses of
+# balancers, too.
 
 # Bits of an address, most significant first: 32 of them or 128.
 def hex: ascii_downcase | explode | reduce .[] as $c (0; . * 16 + (if $c >= 97 then $c - 87 else $c - 48 end));
@@ -36,15 +40,23 @@ def holds($a): .len as $l | (.bits | length) == ($a | length) and .bits[:$l] == 
 def router: .len as $l | .bits[:$l] + [range((.bits | length) - $l - 1) | 0] + [1] | address;
 def list: if length == 0 then "-" else join(",") end;
 
-. as $rules
-| ($rules.subnets // {}) as $subnets
+. as $named
+| ($named.subnets // {}) as $subnets
 | ($subnets | map_values(.cidrs | map(cidr))) as $cidrs
+| def subnet_of: bits as $a | [$cidrs | to_entries[] | select(any(.value[]; holds($a))).key][0]
+    // error("\(.) is in no subnet: the lab cannot number it");
+  reduce ($hosts | split(" ")[] | split("=") | { name: .[0], addresses: (.[1] | split(",")) }) as $h ($named;
+    .interfaces[$h.name] = { addresses: $h.addresses, subnet: ($h.addresses[0] | subnet_of), is_host: true })
+| . as $rules
 | ($rules.interfaces // {} | to_entries
-    | map(select(.value.device or (.value.attach != "local" and $subnets[.value.subnet // ""].device)))) as $cabled
+    | map(select(.value.device or .value.is_host or (.value.attach != "local" and $subnets[.value.subnet // ""].device)))) as $cabled
 | ($cabled | map(select(.value.attach == "local"))) as $locals
-| ($cabled | map(select(.value.device | not))) as $inside
-# Of a subnet's device: does a plain cable do?
-| def is_plain: . as $name | $veth and ($inside | map(select(.value.subnet == $name)) | length) == 1;
+| ($cabled | map(select(.value.device or $subnets[.value.subnet].device == null | not))) as $inside
+| ($cabled | map(select(.value.is_host and $subnets[.value.subnet].device == null))) as $beside
+| def wire($subnet): if any($beside[]; .value.subnet == $subnet) then "br\($locals | map(.value.subnet) | index($subnet)
+    // error("subnet \($subnet) has neither a device nor a local interface: the lab cannot plug a host"))" else "-" end;
+  # Of a subnet's device: does a plain cable do?
+  def is_plain: . as $name | $veth and ($inside | map(select(.value.subnet == $name)) | length) == 1;
   ($subnets | .[] | .cidrs[] | ["subnet", .]),
   ($subnets | to_entries[] | select(.value.device and (.key | is_plain | not))
     | ["bridge", .value.device]),
@@ -62,9 +74,10 @@ def list: if length == 0 then "-" else join(",") end;
     | ($a | map(.address) | list) as $addresses
     | ($a | map(.router // empty) | unique | list) as $routers
     | if ($a | length) == 0 and $is_local then # The documentation ranges have room for eleven of these.
-        ["local", $name, $i.device, "-", "w\($n)", "192.0.2.\(16 * $n + 18)/28,2001:db8:0:\($n + 1)::2/64", "192.0.2.\(16 * $n + 17),2001:db8:0:\($n + 1)::1"]
-      elif $is_local then ["local", $name, $i.device, "-", "w\($n)", $addresses, $routers]
+        ["local", $name, $i.device, "-", "w\($n)", "192.0.2.\(16 * $n + 18)/28,2001:db8:0:\($n + 1)::2/64", "192.0.2.\(16 * $n + 17),2001:db8:0:\($n + 1)::1", "-"]
+      elif $is_local then ["local", $name, $i.device, "-", "w\($n)", $addresses, $routers, wire($i.subnet)]
       elif $i.device then ["port", $name, $i.device, $instance, "eth\($n)", $addresses, $routers]
+      elif $subnets[$i.subnet].device == null then ["beside", $name, "lab\($beside | map(.key) | index($name))", $instance, "eth\($n)", $addresses, $routers, wire($i.subnet)]
       elif $i.subnet | is_plain then ["inside", $name, $subnets[$i.subnet].device, $instance, "eth\($n)", $addresses, $routers, "-"]
       else ["inside", $name, "lab\($inside | map(.key) | index($name))", $instance, "eth\($n)", $addresses, $routers, $subnets[$i.subnet].device]
       end),
@@ -72,11 +85,15 @@ def list: if length == 0 then "-" else join(",") end;
   (($rules.vpcs // {} | keys[0] // "") as $only
     | def vpc_of($name): $subnets[$name // ""].vpc // $only;
       def lies_in: . as $e | if .value.interface then vpc_of($rules.interfaces[.value.interface].subnet)
-        else [$rules.nat_gateways // {} | .[] | select(.elastic_ips // [] | index($e.key)) | vpc_of(.subnet)][0] end;
+        else [($rules.nat_gateways // {} | .[] | select(.elastic_ips // [] | index($e.key)) | vpc_of(.subnet)),
+          ($rules.load_balancers // {} | .[].nodes // [] | .[] | select(.elastic_ip == $e.key) | vpc_of(.subnet))][0] end;
+    def is_inside($vpc): bits as $a | any($rules.vpcs[$vpc].cidrs // [] | .[] | cidr; holds($a));
     [$rules.internet_gateways, $rules.egress_only_gateways | . // {} | .[]] | group_by(.device) | to_entries[]
     | (.value | map(.vpc // $only)) as $vpcs
     | ["uplink", .value[0].device, (if .key == 0 then "internet" else "internet-\(.value[0].device)" end),
        (.value | map(.next_hop // [] | .[]) | unique | list),
-       ($rules.elastic_ips // {} | to_entries | map(select(lies_in as $v | $v == null or ($vpcs | index([$v]))) | .value.address) | list),
+       ($rules.elastic_ips // {} | to_entries | map(select(lies_in as $v | $v == null or ($vpcs | index([$v]))) | .value.address)
+         + [$rules.load_balancers // {} | .[] | (.vpc // $only) as $vpc | select($vpcs | index([$vpc])) | .addresses // [] | .[]
+           | select(is_inside($vpc) | not)] | list),
        ($vpcs | unique | map($rules.vpcs[.].cidrs // [] | .[] | select(contains(":"))) | list)])
 | @tsv

@@ -92,3 +92,39 @@ many() { # MACHINE http|dns ADDRESS PORT N [SOURCE]: JSON
 seen_as() { # MACHINE ADDRESS PORT [SOURCE]: the address that the server sees
 	many "$1" http "$2" "$3" 1 "${@:4}" | jq -r '.sources[0]? // .wrong[0]'
 }
+
+# ---- servers and clients of a load balancer (crowd.py) ----
+
+CROWD=$(dirname "$SPEAK")/crowd.py
+declare -A CROWDS=() # machine or name -> process
+serve_crowd() { # MACHINE PORT...: as MACHINE, until server_kill or the lab's end
+	nsenter --net="$(ns_of "$1")" -- "$CROWD" serve "$@" 2>>"$WORK/serve.log" &
+	CROWDS[$1]=$!
+	disown
+	within 10 is_served udp "$1" "${!#}"
+	within 10 is_served tcp "$1" "${!#}"
+}
+spread() { # MACHINE tcp|udp ADDRESS PORT N [SOURCE[+COUNT]]: JSON
+	at "$1" timeout 60 "$CROWD" spread "${@:2}" 2>&1
+}
+keep() { # NAME MACHINE ADDRESS PORT N [SOURCE]: kept has what became of them
+	nsenter --net="$(ns_of "$2")" -- "$CROWD" keep "$WORK/kept.$1" "${@:3}" 2>>"$WORK/keep.log" &
+	CROWDS[$1]=$!
+	disown
+	within 10 kept_all "$1" "$5"
+}
+kept() { # NAME [JQ-EXPRESSION]
+	jq -c "${2:-.}" "$WORK/kept.$1"
+}
+kept_all() { # NAME N
+	[[ $(kept "$1" '[.open[]] | add') == "$2" ]]
+}
+knock() { # NAME MACHINE ADDRESS PORT MILLISECONDS: lines come in $WORK/knocks.NAME
+	nsenter --net="$(ns_of "$2")" -- "$CROWD" knock "$WORK/knocks.$1" "${@:3}" 2>>"$WORK/knock.log" &
+	CROWDS[$1]=$!
+	disown
+}
+crowd_end() { # MACHINE or NAME [SIGNAL]
+	kill "-${2:-TERM}" "${CROWDS[$1]}" && within 5 is_over "${CROWDS[$1]}"
+}
+is_over() { ! kill -0 "$1" 2>/dev/null; }
