@@ -117,6 +117,37 @@ gateway_up() { # HOOK JQ-EXPRESSION [OPTION OF lab up]...
 	lab_up $(if [[ $1 == xdp ]]; then echo --veth --xdp; fi) "${@:3}"
 	agent_up
 }
+# $RULES and the lab of balancer.json, changed, with that hook on every device, its servers and an agent.
+SERVERS='s1 s2 s3 s4 s5'
+balancer_up() { # HOOK JQ-EXPRESSION [OPTION OF lab up]...
+	jq --arg hook "$1" "$2"' | (.subnets, .internet_gateways) |= map_values(if .device then .hook = $hook else . end)' \
+		"$ROOT/tests/e2e/balancer.json" >"$RULES"
+	TAG="$1: "
+	# shellcheck disable=SC2046 # no word or two
+	lab_up $(if [[ $1 == xdp ]]; then echo --veth --xdp; fi) --checks --host s5=10.0.15.10,fd00:10:0:15::10 "${@:3}"
+	for server in $SERVERS; do serve_crowd "$server" 5353 8081 8080; done
+	agent_up
+}
+state_of() { # TARGET: state, reason, whether it takes new connections
+	hg --json show targets | jq -r --arg t "$1" '.[] | select(.target == $t) | [.state, .reason, .takes_new] | join(" ")'
+}
+is_state() { [[ $(state_of "$1") == "$2" ]]; }
+is_state_of() { # GROUP TARGET STATE
+	[[ $(hg --json show targets "$1" | jq -r --arg t "$2" '.[] | select(.target == $t) | [.state, .reason, .takes_new] | join(" ")') == "$3" ]]
+}
+only_of() { # NAME SERVER...: connections that ended were all of these
+	kept "$1" '.ended | keys' | jq -e --arg of "${*:2}" '. - ($of | split(" ")) == []'
+}
+none_open() { [[ $(kept "$1" ".open.$2 // 0") == 0 ]]; }
+comes_on() { # NAME: every connection that is open has said something since
+	local was
+	was=$(kept "$1" .lines)
+	within 5 came_on "$1" "$was"
+}
+came_on() { kept "$1" ".lines - $2 >= ([.open[]] | add)" | grep -qx true; }
+targets_are() { # STATE N
+	[[ $(hg --json show targets | jq --arg s "$1" 'map(select(.state == $s)) | length') == "$2" ]]
+}
 # The internet sends what is for these to the gateway, whether or not that answers ARP for them.
 force_in() { # ADDRESS...
 	local address mac
