@@ -18,6 +18,7 @@
  * entries.
  */
 #include "account.h"
+#include "gate.h"
 #include "group.h"
 #include "nacl.h"
 #include "pool.h"
@@ -230,7 +231,11 @@ static __always_inline int balancer_admit(struct scratch *s, const struct hg_vip
 		return 0;
 	}
 	if (!pkt->opens && protocol == IPPROTO_TCP && !balancer_adopts(s))
-		return balancer_reset(pkt);
+		return gate_hears(s, l->syn_protection) ? -HG_DROP_RATE_LIMIT
+							: balancer_reset(pkt);
+	if (protocol == IPPROTO_TCP && pkt->opens &&
+	    gate_judge(s, l->syn_protection, v->object))
+		return -HG_DROP_RATE_LIMIT;
 	return balancer_choose(s, id);
 }
 

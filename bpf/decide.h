@@ -219,6 +219,8 @@ static __always_inline int decide_open(struct scratch *s)
 	r = flow_open(s, life, decide_path(pkt),
 		      flags | HG_FLOW_ORIGINAL | decide_door(pkt) | decide_acts(pkt));
 	pkt->is_new = r == 0;
+	if (pkt->is_new)
+		gate_opened(pkt);
 	return r;
 }
 

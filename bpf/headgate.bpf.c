@@ -6,6 +6,7 @@
  *
  * The door's own program has what a settled flow needs; next.h has the others.
  */
+#include "challenge.h"
 #include "next.h"
 #include "pipeline.h"
 #include "reply.h"
@@ -282,11 +283,17 @@ static __always_inline int leave_xdp(struct xdp_md *xdp, const struct pkt *pkt, 
 	struct ethhdr *eth = (void *)(long)xdp->data;
 	const struct hg_hop *d;
 
-	if (account(pkt, r, is_answer))
-		return XDP_DROP;
+	r = account(pkt, r, is_answer);
 	/* Not XDP_TX: veth does not wake a receiver without a program of its own for that. */
-	if (is_answer)
-		return bpf_redirect(xdp->ingress_ifindex, 0);
+	if (is_answer) {
+		__u32 back = pkt->ifindex;
+
+		/* Or one load serves for this redirection and the next. */
+		VERIFIER_KEEP(back);
+		return bpf_redirect(back, 0);
+	}
+	if (r)
+		return XDP_DROP;
 	if (!pkt->hop)
 		return XDP_PASS;
 	d = hop_get(pkt->hop);
@@ -340,14 +347,15 @@ int hg_xdp_decide(struct xdp_md *xdp)
 	r = pipeline_decide(&f, s, &s->is_answer);
 	if (s->pkt.is_punted)
 		return XDP_PASS;
-	if (r == 0 && s->pkt.act) {
+	if (s->pkt.reply == REPLY_CHALLENGE || (r == 0 && s->pkt.act)) {
+		s->result = r;
 		bpf_tail_call_static(xdp, &hg_next_xdp, NEXT_XDP_LEAVE);
 		r = -HG_DROP_INTERNAL;
 	}
 	return leave_xdp(xdp, &s->pkt, r, s->is_answer);
 }
 
-/* What was decided to pass. */
+/* What was decided to pass, or to be answered. */
 SEC("xdp.frags")
 int hg_xdp_leave(struct xdp_md *xdp)
 {
@@ -356,6 +364,10 @@ int hg_xdp_leave(struct xdp_md *xdp)
 
 	if (!s)
 		return XDP_DROP;
+	if (s->pkt.reply == REPLY_CHALLENGE) {
+		s->pkt.is_told = challenge_frame(xdp, &s->pkt);
+		return leave_xdp(xdp, &s->pkt, s->result, s->pkt.is_told);
+	}
 	frame_from_xdp(xdp, &f);
 	return leave_xdp(xdp, &s->pkt, pipeline_rewrite(&f, s), 0);
 }

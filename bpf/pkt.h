@@ -25,6 +25,7 @@ enum {
 	REPLY_RESET,
 	REPLY_FIN,
 	REPLY_ECHO, /* of a packet that is answered, not dropped */
+	REPLY_CHALLENGE,
 };
 
 /* pkt.act: what is done to the frame before it goes. */
@@ -78,6 +79,7 @@ struct pkt {
 	__u32 hop;  /* in hg_hops, 0: to the kernel, or not known yet */
 	__u32 size; /* of the longest IP packet on the wire that the frame stands for */
 	__u32 told_mtu;    /* REPLY_TOO_BIG */
+	__u32 cookie;      /* REPLY_CHALLENGE */
 	__u32 meter;       /* of the NAT gateway or balancer, 0 none */
 	__u16 l3, l4;      /* offsets in the frame */
 	__u16 frag_offset; /* in units of 8 bytes */

@@ -314,7 +314,12 @@ static __always_inline struct reply_tcp reply_tcp_make(const struct pkt *pkt, __
 			       .flags = is_fin ? TCP_FIN : TCP_RST,
 			       .window = is_fin ? 0xffff : 0 };
 
-	if (is_fin || !has_ack) {
+	if (pkt->reply == REPLY_CHALLENGE) {
+		h.seq = bpf_htonl(~pkt->cookie);
+		h.ack = bpf_htonl(pkt->cookie);
+		h.flags = TCP_SYN | TCP_ACK;
+		h.window = 0xffff;
+	} else if (is_fin || !has_ack) {
 		h.flags |= TCP_ACK;
 		h.ack = bpf_htonl(pkt->seq + len);
 	}
@@ -438,6 +443,7 @@ static __always_inline int reply_frame(struct frame *f, const struct pkt *pkt,
 		return reply_error(f, pkt, source);
 	case REPLY_RESET:
 	case REPLY_FIN:
+	case REPLY_CHALLENGE:
 		return reply_segment(f, pkt);
 	case REPLY_ECHO:
 		return reply_echo(f, pkt);

@@ -9,6 +9,7 @@
  *          writes the pair's line too; a TCP connection has five or six of them.
  * Source   RFC 9293 section 3.6; timers: docs/semantics.md section 5.
  */
+#include "gate.h"
 #include "scratch.h"
 #include "source.h"
 
@@ -134,6 +135,7 @@ static __always_inline __u32 state_tcp(const struct pkt *pkt, struct flow *fl,
 			pair->created = pkt->now;
 		state = HG_STATE_ESTABLISHED;
 		account_established(pkt);
+		gate_established(pkt);
 	}
 	if (pkt->tcp_flags & TCP_FIN && state != HG_STATE_CLOSING) {
 		/* Each side sets its own mark, then looks for the other's: an atomic

@@ -27,6 +27,8 @@ struct eval {
 	struct hg_limit_room *limits;
 	struct hg_limit_counts *limit_counts;
 	bool has_limits; /* or had */
+	struct hg_gate *gates;
+	struct hg_known_set *known;
 	uint64_t *hits;
 	uint32_t n_hits;
 	struct hg_hop
@@ -85,7 +87,7 @@ static int take_image(struct eval *e, const struct image *image)
 	e->n_lines = image->n_lines;
 	e->hits = TAKE(hits);
 	e->n_hits = n_hits;
-	e->has_limits |= h->limits.n > 1;
+	e->has_limits |= h->limits.n > 1 || h->listeners.n > 1;
 	e->control.word = ((e->control.word >> 32) + 1) << 32;
 	return 0;
 }
@@ -110,9 +112,12 @@ struct eval *eval_new(const struct image *image, uint32_t n_flow_sets)
 	e->counted = calloc(HG_COUNTED_SETS, sizeof(*e->counted));
 	e->limits = calloc(HG_LIMIT_IDS, sizeof(*e->limits));
 	e->limit_counts = calloc(HG_LIMIT_IDS, sizeof(*e->limit_counts));
-	if (!e->counted || !e->limits || !e->limit_counts || !e->meters ||
-	    !e->port_sets || !e->hops || !e->flows4 || !e->flows6 || !e->tags4 ||
-	    !e->tags6 || !e->locks || !e->frags || !e->stats || take_image(e, image)) {
+	e->gates = calloc(HG_METERS, sizeof(*e->gates));
+	e->known = calloc(HG_KNOWN_SETS, sizeof(*e->known));
+	if (!e->gates || !e->known || !e->counted || !e->limits || !e->limit_counts ||
+	    !e->meters || !e->port_sets || !e->hops || !e->flows4 || !e->flows6 ||
+	    !e->tags4 || !e->tags6 || !e->locks || !e->frags || !e->stats ||
+	    take_image(e, image)) {
 		eval_free(e);
 		return NULL;
 	}
@@ -136,6 +141,8 @@ void eval_free(struct eval *e)
 	free(e->meters);
 	free(e->port_sets);
 	free(e->counted);
+	free(e->gates);
+	free(e->known);
 	free(e->limits);
 	free(e->limit_counts);
 	free(e);
@@ -152,6 +159,8 @@ void eval_reset(struct eval *e)
 	if (e->has_limits) {
 		memset(e->counted, 0, HG_COUNTED_SETS * sizeof(*e->counted));
 		memset(e->limits, 0, HG_LIMIT_IDS * sizeof(*e->limits));
+		memset(e->gates, 0, HG_METERS * sizeof(*e->gates));
+		memset(e->known, 0, HG_KNOWN_SETS * sizeof(*e->known));
 	}
 	memset(e->scratch, 0, sizeof(e->scratch));
 	e->control = (struct hg_control){};
@@ -197,6 +206,8 @@ static void use(struct eval *e, uint32_t now)
 		{ &hg_limits, (uint8_t *)e->limits, sizeof(*e->limits), HG_LIMIT_IDS },
 		{ &hg_limit_counts, (uint8_t *)e->limit_counts, sizeof(*e->limit_counts),
 		  HG_LIMIT_IDS },
+		{ &hg_gates, (uint8_t *)e->gates, sizeof(*e->gates), HG_METERS },
+		{ &hg_known, (uint8_t *)e->known, sizeof(*e->known), HG_KNOWN_SETS },
 		{ &hg_trace, (uint8_t *)&e->trace, sizeof(e->trace), 1 },
 		{},
 	};

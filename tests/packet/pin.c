@@ -27,7 +27,9 @@
 	"'load_balancers': { 'edge': { 'vpc': 'v', 'addresses': ['203.0.113.30', "      \
 	"    '2001:db8:30::1'], 'listeners': [" listeners " ] } } }"
 
-#define LISTENER(forward) "{ 'protocol': 'tcp', 'port': 443, 'forward': [" forward "] }"
+#define LISTENER(forward)                                                        \
+	"{ 'protocol': 'tcp', 'port': 443, 'syn_protection': 'off', 'forward': " \
+	"[" forward "] }"
 #define TO(group, weight) "{ 'target_group': '" group "', 'weight': " weight " }"
 #define GROUP(name, keys, targets)                                         \
 	"'" name "': { 'vpc': 'v', 'port': 8443, 'protocol': 'tcp', " keys \
