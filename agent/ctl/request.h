@@ -65,6 +65,8 @@ verb_fn verb_prefix_lists;
 verb_fn verb_devices, verb_routes, verb_nat;
 /* balancer.c */
 verb_fn verb_load_balancers, verb_targets;
+/* limit.c */
+verb_fn verb_limits;
 /* stats.c */
 verb_fn verb_stats, verb_health, verb_events;
 /* flows.c */

@@ -51,6 +51,7 @@ static const struct resource {
 	{ "GET", "/v1/nat", false, verb_nat },
 	{ "GET", "/v1/load-balancers", false, verb_load_balancers },
 	{ "GET", "/v1/targets", false, verb_targets },
+	{ "GET", "/v1/limits", false, verb_limits },
 	{ "GET", "/v1/prefix-lists", false, verb_prefix_lists },
 	{ "GET", "/v1/devices", false, verb_devices },
 	{ "GET", "/v1/flows", false, verb_flows },

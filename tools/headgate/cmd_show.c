@@ -390,6 +390,32 @@ static void print_nat_details(const struct cli *cli, const struct json *nat)
 	table_print(t, stdout);
 }
 
+/* ---- rate limits ---- */
+
+static const char *const limit_heads[] = { "NAME",     "RESOURCE", ">PORT",    "UNIT",
+					   ">LIMIT",   ">WINDOW",  "ACTION",   ">SOURCES",
+					   ">LIMITED", ">PACKETS", ">DROPPED", NULL };
+
+static void add_limit(struct table *t, const struct json *l)
+{
+	char human[HUMAN_TEXT];
+
+	add_text(t, l, "name");
+	add_text(t, l, "resource");
+	if (view_count(l, "port"))
+		add_number(t, l, "port");
+	else
+		table_text(t, NULL, PAINT_NONE);
+	add_text(t, l, "unit");
+	table_cell(t, "%" PRIu64, view_count(l, "limit"));
+	table_text(t, seconds_print(view_count(l, "window"), human), PAINT_NONE);
+	add_text(t, l, "action");
+	add_number(t, l, "sources");
+	add_number(t, l, "limited");
+	table_cell(t, "%" PRIu64, view_count(l, "packets"));
+	table_cell(t, "%" PRIu64, view_count(l, "dropped"));
+}
+
 /* ---- prefix lists ---- */
 
 static const char *const list_heads[] = { "NAME", ">ENTRIES", ">MAX", NULL };
@@ -431,6 +457,7 @@ static const struct noun nouns[] = {
 	  ROWS_AND(balancer_heads, balancer_add, balancer_print) },
 	{ "targets", "/v1/targets", "target_group", "target group with targets",
 	  ROWS(target_heads, target_add) },
+	{ "limits", "/v1/limits", "name", "rate limit", ROWS(limit_heads, add_limit) },
 	{ "prefix-lists", "/v1/prefix-lists", "name", "prefix list",
 	  ROWS_AND(list_heads, add_prefix_list, print_entries) },
 	{ "devices", "/v1/devices", "device", "device", ROWS(device_heads, add_device) },

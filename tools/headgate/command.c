@@ -167,6 +167,10 @@ const struct command commands[] = {
 			  "targets: health and why, connections, checks; of one group "
 			  "by its name",
 			  "[GROUP]" },
+			{ "limits",
+			  "rate limits: how many sources are above them, what was "
+			  "dropped",
+			  "[NAME]" },
 			{ "prefix-lists", "prefix lists and how full they are",
 			  "[NAME]" },
 			{ "devices", "devices: attached how, where and why", "[NAME]" }),

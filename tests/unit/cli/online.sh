@@ -270,6 +270,19 @@ says out '^tcp port 443, idle after 5m50s: web (9) new (1)$' "where each listene
 says out '^target group web: 3 targets, 2 healthy, 1 unhealthy$' "how its target groups are"
 says out '^target group new: .* all take connections$' "and which of them fails open"
 says out '^TCP_Target_Reset_Count  *5$' "and all metrics"
+answer GET /v1/limits 200 <<'ANSWER'
+[{"name":"syn","resource":"load_balancer/edge","port":443,"key":"source_ip","unit":"new_connections","limit":200,"window":90,
+  "action":"block","sources":31,"limited":2,"packets":"9007199254740993","bytes":252660,"over":900,"over_bytes":54000,
+  "dropped":900,"dropped_bytes":54000},
+ {"name":"web","resource":"subnet/web","port":null,"key":"source_ip","unit":"bytes","limit":1000,"window":10,
+  "action":"count","sources":0,"limited":0,"packets":0,"bytes":0,"over":0,"over_bytes":0,"dropped":0,"dropped_bytes":0}]
+ANSWER
+run 0 "rate limits are shown" show limits
+same "a line each, with what they have counted" <<'WANT'
+NAME  RESOURCE            PORT  UNIT             LIMIT  WINDOW  ACTION  SOURCES  LIMITED           PACKETS  DROPPED
+syn   load_balancer/edge   443  new_connections    200   1m30s  block        31        2  9007199254740993      900
+web   subnet/web             -  bytes             1000     10s  count         0        0                 0        0
+WANT
 answer GET /v1/targets 200 <<'ANSWER'
 [{"target_group":"dns","target":"10.0.1.53:53","address":"10.0.1.53","port":53,"zone":null,"weight":1,"state":"initial",
   "reason":"Elb.RegistrationInProgress","description":"registered, not checked yet","since":"2026-01-02T04:30:00Z",
