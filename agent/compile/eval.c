@@ -172,6 +172,11 @@ void eval_switch(struct eval *e, const struct image *image)
 	(void)take_image(e, image);
 }
 
+struct image eval_image(struct eval *e)
+{
+	return (struct image){ .lines = e->lines, .n_lines = e->n_lines };
+}
+
 struct eval_tables eval_tables(struct eval *e, uint32_t now)
 {
 	return (struct eval_tables){ .flows4 = e->flows4,

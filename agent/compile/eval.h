@@ -53,6 +53,8 @@ void eval_free(struct eval *e);
 void eval_reset(struct eval *e);
 /* Another image over the same flows, as after an apply. */
 void eval_switch(struct eval *e, const struct image *image);
+/* The copy in force, whose live words may be written; until the next switch. */
+struct image eval_image(struct eval *e);
 /* Judge and commit. 'frame' is rewritten as the packet leaves, but for its MACs. 'device' is the
  * image's device id. A neighbour that a packet left for is known from then on. */
 struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8_t *frame,

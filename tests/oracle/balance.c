@@ -278,8 +278,7 @@ static bool refuse_new(struct path *w, const struct listener *l)
 {
 	const struct l4 *p = &w->p;
 
-	if ((p->protocol == 6 && !p->is_known) ||
-	    (p->protocol == 17 && w->h->p.is_later_fragment)) {
+	if ((p->protocol == 6 || p->protocol == 17) && w->h->p.is_later_fragment) {
 		path_drop(w, HG_DROP_FRAGMENT);
 		return true;
 	}
@@ -333,9 +332,8 @@ static void translate_known(struct path *w, const struct connection *c)
 		w->p = c->went;
 		return;
 	}
-	/* An error on the way to the target: of the client, or of somebody before him, who is
-	 * hidden if the client is. */
-	if (!same_addr(&c->asked.src, &c->went.src))
+	/* An error on the way to the target: of the client, or of somebody before him. */
+	if (same_addr(&w->p.src, &c->asked.src))
 		w->p.src = c->went.src;
 	w->p.dst = c->went.dst;
 	w->quote = l4_answer(&c->went);
@@ -395,11 +393,16 @@ void balance_forward(struct path *w)
 
 static void translate_back(struct path *w, const struct connection *c)
 {
+	struct addr public;
+
 	if (w->c) {
 		w->p = l4_answer(&c->asked);
 		return;
 	}
-	w->p.src = c->asked.dst;
+	if (same_addr(&w->p.src, &c->went.dst) ||
+	    (in_vpc(w->w, w->vpc, &w->p.src) &&
+	     !public_find(w->w, w->vpc, &w->p.src, &public)))
+		w->p.src = c->asked.dst;
 	w->p.dst = c->asked.src;
 	w->quote = c->asked;
 }

@@ -141,7 +141,7 @@ struct connection *connection_add(struct memory *m)
 {
 	struct connection *c = m->connections;
 
-	while (c < m->connections + CONNECTIONS &&
+	while (c < m->connections + m->n_connections &&
 	       (c->is_used || c->is_over || c->is_dead[0] || c->is_dead[1]))
 		c++;
 	if (c == m->connections + CONNECTIONS) {

@@ -317,6 +317,7 @@ static struct decision describe(const struct hearing *h, const struct path *w)
 	d.device = w->device;
 	d.via = w->via;
 	d.is_via_open = w->is_via_open;
+	d.is_balanced = w->is_balanced;
 	d.is_routed = true;
 	d.is_hop_less = w->leaves;
 	d.to = w->p;

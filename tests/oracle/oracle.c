@@ -153,7 +153,8 @@ static bool passes_uplink_check(const struct hearing *h)
 	if (in_any_vpc(w, &h->p.l4.src) || place_find(w, &h->p.l4.src).kind != PLACE_NONE)
 		return false;
 	return !is_private(&h->p.l4.src) ||
-	       (!is_elastic(w, &h->p.l4.dst) && !in_any_vpc(w, &h->p.l4.dst));
+	       (!is_elastic(w, &h->p.l4.dst) && !in_any_vpc(w, &h->p.l4.dst) &&
+		place_find(w, &h->p.l4.dst).kind != PLACE_UNATTACHED);
 }
 
 static bool passes_source_check(const struct hearing *h)

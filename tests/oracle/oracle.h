@@ -52,6 +52,7 @@ struct decision {
 	/* Address or port of a NAT gateway or balancer are one of many: oracle_learn(). */
 	bool is_chosen;
 	bool is_via_open; /* the next hop is the kernel's to say */
+	bool is_balanced; /* through a load balancer */
 };
 
 struct oracle *oracle_new(const struct model *m, const struct facts *facts);
