@@ -5,6 +5,7 @@
  *
  *   world.c: what stands where, and who has what
  *   road.c:  route tables
+ *   crowd.c: target groups and load balancers
  *
  * Shape    As writer.h, with the places of gateways beside it.
  * Owner    world_text() makes and ends it.
@@ -40,6 +41,10 @@ struct world {
 	bool has_host;
 	/* which elastic IP has found somebody: of the rule dice */
 	bool is_taken[ELASTICS];
+	/* with load balancers: their own dice, so that all else is as without them */
+	bool is_crowded;
+	struct dice crowd;
+	bool is_kept[ELASTICS]; /* elastic IPs that are theirs */
 };
 
 void begin(struct world *w, const char *noun);

@@ -20,6 +20,12 @@ static struct json *step_write(const struct step *s)
 	char hex[2 * FRAME_MAX + 1];
 
 	json_set_number(j, "now", s->now);
+	if (s->kind == STEP_HEALTH) {
+		json_set_string(j, "group", s->group);
+		json_set_number(j, "target", s->target);
+		json_set_bool(j, "usable", s->is_usable);
+		return j;
+	}
 	if (s->kind == STEP_SWITCH) {
 		json_set_number(j, "rules", s->version);
 		return j;
@@ -60,8 +66,16 @@ static void step_read(const struct json *j, struct step *ret)
 	const char *hex = json_string(json_get(j, "frame"));
 	const char *device = json_string(json_get(j, "device"));
 	const char *door = json_string(json_get(j, "door"));
+	const char *group = json_string(json_get(j, "group"));
 
 	*ret = (struct step){ .now = json_number(json_get(j, "now")) };
+	if (group) {
+		ret->kind = STEP_HEALTH;
+		snprintf(ret->group, sizeof(ret->group), "%s", group);
+		ret->target = json_number(json_get(j, "target"));
+		ret->is_usable = json_bool(json_get(j, "usable"));
+		return;
+	}
 	if (!hex || !device || !door) {
 		ret->kind = STEP_SWITCH;
 		ret->version = json_number(json_get(j, "rules"));
@@ -151,6 +165,9 @@ void trial_print(const struct trial *t, const struct outcome *outcome)
 		s = &t->script->steps[i];
 		if (s->kind == STEP_SWITCH)
 			note("%u s: rules %u", s->now, s->version);
+		else if (s->kind == STEP_HEALTH)
+			note("%u s: target %u of %s %s", s->now, s->target, s->group,
+			     s->is_usable ? "recovers" : "falls ill");
 		else
 			note("%u s: %s %s: %s", s->now, s->device,
 			     s->door == HG_DOOR_IN ? "in" : "out",

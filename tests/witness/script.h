@@ -3,7 +3,8 @@
 
 /* script: a random sequence of packets and rule changes.
  *
- *   step 0 -> step 1 -> ...      each: a time, a door, and a frame or a change of rules
+ *   step 0 -> step 1 -> ...      each: a time, a door, and a frame or a change of rules or of a
+ *                                target's health
  *
  * Shape    Conversations more than single packets: most steps answer, continue, repeat,
  *          fragment, end, quote or forge something said before, at the door where it would
@@ -18,18 +19,23 @@
 
 #define VERSIONS 3
 
-enum step_kind { STEP_PACKET, STEP_SWITCH };
+enum step_kind { STEP_PACKET, STEP_SWITCH, STEP_HEALTH };
 
 struct step {
 	enum step_kind kind;
 	uint32_t now;
 	unsigned version; /* STEP_SWITCH: the rule set to change to */
-	char device[64];  /* STEP_PACKET */
+	char group
+		[64]; /* STEP_HEALTH: target 'target' of it takes new connections, or not */
+	unsigned target;
+	bool is_usable;
+	char device[64]; /* STEP_PACKET */
 	uint32_t door;
 	uint8_t *frame;
 	size_t size;
-	/* What the author took a NAT gateway to make of it. Frames that were written as if it had
-	 * are set right when they are played to one that has made something else of it. */
+	/* What the author took a NAT gateway or balancer to make of it. Frames that were written
+	 * as if it had are set right when they are played to one that has made something else of
+	 * it. */
 	bool has_guess;
 	struct l4 guess;
 };

@@ -40,8 +40,8 @@ struct traveller {
 	struct oracle *oracle;
 	struct mouth mouths[MOUTHS];
 	size_t n_mouths, n_inside;
-	struct addr elastic[32], nat[32];
-	size_t n_elastic, n_nat;
+	struct addr elastic[32], nat[32], vip[64];
+	size_t n_elastic, n_nat, n_vips;
 	struct trip trips[TRIPS];
 	size_t n_trips;
 };
@@ -89,15 +89,51 @@ static void add_outside(struct traveller *t)
 				  true);
 }
 
+static void add_vip(struct traveller *t, const struct addr *a)
+{
+	if (t->n_vips < sizeof(t->vip) / sizeof(t->vip[0]))
+		t->vip[t->n_vips++] = *a;
+}
+
+/* Virtual addresses, as they are called inside and outside. */
+static void add_vips(struct traveller *t, const struct model *m)
+{
+	for (size_t i = 0; i < m->n_load_balancers; i++) {
+		const struct load_balancer *b = &m->load_balancers[i];
+
+		for (size_t k = 0; k < b->n_vips; k++) {
+			add_vip(t, &b->vips[k].address);
+			if (b->vips[k].elastic_ip >= 0)
+				add_vip(t,
+					&m->elastic_ips[b->vips[k].elastic_ip].address);
+		}
+	}
+}
+
+/* On the wire of a host that balances. */
+static void add_neighbours(struct traveller *t, const struct model *m)
+{
+	static const char *const hosts[] = { "198.51.100.1", "10.0.0.14", "10.0.1.14",
+					     "2001:db8:1::1", "fd00:10::e" };
+
+	for (size_t i = 0; i < m->n_interfaces; i++)
+		for (size_t k = 0; k < sizeof(hosts) / sizeof(hosts[0]); k++)
+			if (m->interfaces[i].is_local && m->n_load_balancers > 0)
+				add_mouth(t, m->interfaces[i].device, address(hosts[k]),
+					  true);
+}
+
 static void look_around(struct traveller *t)
 {
 	const struct model *m = t->a.m;
 
 	author_collect(&t->a);
-	t->n_mouths = t->n_elastic = t->n_nat = 0;
+	t->n_mouths = t->n_elastic = t->n_nat = t->n_vips = 0;
 	add_inside(t, m);
 	t->n_inside = t->n_mouths;
 	add_outside(t);
+	add_neighbours(t, m);
+	add_vips(t, m);
 	for (size_t i = 0; i < m->n_elastic_ips && i < 32; i++)
 		t->elastic[t->n_elastic++] = m->elastic_ips[i].address;
 	for (size_t i = 0; i < m->n_nat_gateways && i < 32; i++)
@@ -112,8 +148,15 @@ static struct addr pick_to(struct traveller *t, int family)
 					   "2001:db8::7", "64:ff9b::c633:6401",
 					   "64:ff9b::cb00:710a" };
 	struct dice *d = &t->a.dice;
-	unsigned roll = dice_below(d, 100);
+	unsigned roll;
 
+	for (int tries = 0; t->n_vips > 0 && tries < 4; tries++) {
+		const struct addr *a = &t->vip[dice_below(d, t->n_vips)];
+
+		if (a->family == family && dice_chance(d, 50))
+			return *a;
+	}
+	roll = dice_below(d, 100);
 	if (roll < 45)
 		return address(family == 4 ? dice_pick(d, to4) : dice_pick(d, to6));
 	if (roll < 60 && family == 4 && t->n_elastic > 0)
@@ -162,10 +205,13 @@ static void say(struct traveller *t, const struct frame *f, const char *device,
 	struct step *s = author_say(&t->a, f, device, door);
 	struct decision d =
 		oracle_packet(t->oracle, device, door, s->frame, s->size, t->a.now);
+	size_t n_choices = oracle_choices(t->oracle);
 	struct trip *trip = &t->trips[t->n_trips++ % TRIPS];
 
 	*trip = (struct trip){ .said = *f, .door = door };
 	snprintf(trip->device, NAME, "%s", device);
+	if (n_choices > 1)
+		d = oracle_again(t->oracle, dice_below(&t->a.dice, n_choices));
 	s->has_guess = d.is_chosen;
 	s->guess = d.to;
 	if (d.allow && d.device) {
@@ -221,7 +267,7 @@ static void say_new(struct traveller *t)
 		f.saddr = pick_address(&t->a, m->addr.family);
 	f.daddr = pick_to(t, f.saddr.family);
 	if (m->is_outside && f.saddr.family == 4 && t->n_elastic > 0 &&
-	    dice_chance(d, 60))
+	    dice_chance(d, t->n_vips > 0 ? 10 : 60))
 		f.daddr = t->elastic[dice_below(d, t->n_elastic)];
 	roll_what(t, &f);
 	say(t, &f, m->device, HG_DOOR_IN);
@@ -370,6 +416,25 @@ static void say_something(struct traveller *t)
 		say_fragment(t, trip);
 }
 
+/* A target falls ill, or recovers. */
+static void change_health(struct traveller *t)
+{
+	struct dice *d = &t->a.dice;
+	const struct model *m = t->a.m;
+	const struct target_group *g =
+		&m->target_groups[dice_below(d, m->n_target_groups)];
+	struct step *s;
+
+	if (g->n_targets == 0)
+		return;
+	s = add_step(&t->a);
+	s->kind = STEP_HEALTH;
+	snprintf(s->group, sizeof(s->group), "%s", g->name);
+	s->target = dice_below(d, g->n_targets);
+	s->is_usable = dice_chance(d, 50);
+	oracle_set_usable(t->oracle, s->group, s->target, s->is_usable);
+}
+
 struct script *travel_write(uint64_t seed, struct model *const *versions,
 			    unsigned n_versions, size_t n_packets)
 {
@@ -396,7 +461,10 @@ struct script *travel_write(uint64_t seed, struct model *const *versions,
 			look_around(t);
 			continue;
 		}
-		say_something(t);
+		if (t->a.m->n_target_groups > 0 && dice_chance(&t->a.dice, 3))
+			change_health(t);
+		else
+			say_something(t);
 	}
 	devices_done(&t->a.devices);
 	oracle_free(t->oracle);

@@ -22,9 +22,10 @@
 
 #define FLOW_SETS 4096
 
-/* What the author took for granted, and what came true. */
+/* What the author took for granted, and what came true, and where it left. */
 struct lesson {
 	struct l4 guess, truth;
+	char device[64];
 };
 
 /* Everything that a run holds while it lasts. */
@@ -90,6 +91,32 @@ static bool compile_one(struct run *run, unsigned v)
 	return true;
 }
 
+/* The live words of a group's target, in all pools that have it. */
+static void pools_set(struct image *image, const char *group, unsigned target,
+		      bool is_usable)
+{
+	const struct hg_header *h = image_header(image);
+
+	for (uint32_t id = 1; id < h->pools.n; id++) {
+		struct hg_pool *p = (struct hg_pool *)&image
+					    ->lines[h->pools.line + id * HG_POOL_LINES];
+
+		if (strcmp(image_object_name(image, p->object), group) != 0)
+			continue;
+		for (uint32_t i = 0; i < p->n; i++) {
+			const struct hg_target *t =
+				image_record(image, h->targets, p->first + i, sizeof(*t));
+			__u64 bit = 1ULL << i % 64, *word = &p->usable[i / 64];
+
+			if (t->index != target || t->weight == 0 ||
+			    !(*word & bit) != is_usable)
+				continue;
+			*word ^= bit;
+			p->n_usable += is_usable ? 1 : -1;
+		}
+	}
+}
+
 static void fault_flip(struct image *image, const struct fault *f)
 {
 	if (f->line < image->n_lines)
@@ -151,29 +178,38 @@ static void run_end(struct run *run)
 
 /* ---- asking ---- */
 
+static void note_answer(struct run *run, const struct decision *d)
+{
+	struct answer *a = &run->outcome->answers[WITNESS_ORACLE];
+
+	*a = (struct answer){
+		.is_given = true,
+		.allow = d->allow,
+		.is_answer = d->is_answer,
+		.reason = d->reason,
+		.told = d->told,
+		.via = d->via,
+		.is_via_open = d->is_via_open,
+		.counted = 1,
+	};
+	if (d->device)
+		a->out = devices_find(&run->devices[run->version], d->device);
+}
+
 static struct decision ask_oracle(struct run *run, enum witness follows,
 				  const struct step *s)
 {
 	struct decision d = oracle_packet(run->oracles[follows], s->device, s->door,
 					  s->frame, s->size, run->now);
-	struct answer *a = &run->outcome->answers[WITNESS_ORACLE];
 
-	*a = (struct answer){
-		.is_given = true,
-		.allow = d.allow,
-		.is_answer = d.is_answer,
-		.reason = d.reason,
-		.told = d.told,
-		.via = d.via,
-		.counted = 1,
-	};
-	if (d.device)
-		a->out = devices_find(&run->devices[run->version], d.device);
+	note_answer(run, &d);
 	if (follows == WITNESS_EVAL) {
 		run->outcome->n_judged++;
 		run->outcome->n_allowed += d.allow;
 		run->outcome->n_tracked += d.tracked;
 		run->outcome->n_routed += d.is_routed;
+		run->outcome->n_balanced += d.is_balanced;
+		run->outcome->n_chosen += oracle_choices(run->oracles[follows]) > 1;
 		run->outcome->reasons[d.reason]++;
 	}
 	return d;
@@ -264,6 +300,13 @@ static void ask_loaded(struct run *run, uint32_t device, const struct step *s,
 
 /* ---- addresses and ports that are chosen ---- */
 
+/* He who speaks is where the packet has really gone. */
+static void move_speaker(const struct run *run, const struct lesson *l, struct step *s)
+{
+	snprintf(s->device, sizeof(s->device), "%s", l->device);
+	s->frame[11] = devices_find(&run->devices[run->version], l->device);
+}
+
 /* A frame written as if the author's guess had come true, or a quote of such a one. */
 static void set_right(const struct run *run, enum witness who, struct step *s)
 {
@@ -278,12 +321,16 @@ static void set_right(const struct run *run, enum witness who, struct step *s)
 
 		if (same_l4(&p.l4, &want)) {
 			truth.code = p.l4.code;
+			move_speaker(run, l, s);
 			frame_edit(s->frame, s->size, &truth, NULL, 0);
 			return;
 		}
 		if (p.has_quote && same_l4(&p.quote, &l->guess)) {
 			if (same_addr(&p.l4.dst, &l->guess.src))
 				p.l4.dst = l->truth.src;
+			if (same_addr(&p.l4.src, &l->guess.dst))
+				p.l4.src = l->truth.dst;
+			move_speaker(run, l, s);
 			frame_edit(s->frame, s->size, &p.l4, &l->truth, 0);
 			return;
 		}
@@ -305,19 +352,45 @@ static const char *learn(struct run *run, enum witness who, const struct step *s
 		p.l4 = a->to;
 	if (p.reason || p.kind != PARSED_IP ||
 	    !oracle_learn(run->oracles[who], &p.l4, run->now))
-		return "a NAT gateway may not make that of it";
+		return "a NAT gateway or balancer may not make that of it";
 	d->to = p.l4;
 	if (!s->has_guess)
 		return NULL;
 	*list = realloc(*list, (*n + 1) * sizeof(**list));
 	assert(*list);
-	(*list)[(*n)++] = (struct lesson){ s->guess, p.l4 };
+	(*list)[*n] = (struct lesson){ s->guess, p.l4, "" };
+	snprintf((*list)[(*n)++].device, sizeof((*list)->device), "%s",
+		 d->device ? d->device : s->device);
 	return NULL;
+}
+
+/* Whether the answer is one of those that the choice of a target can lead to. */
+static bool is_some_choice(struct run *run, enum witness who, const struct step *step,
+			   const struct step *s, struct decision d)
+{
+	struct answer *a = &run->outcome->answers[who];
+	size_t n = oracle_choices(run->oracles[who]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0) {
+			d = oracle_again(run->oracles[who], i);
+			note_answer(run, &d);
+		}
+		a->wrong = NULL;
+		if (a->is_given && d.allow) {
+			a->wrong = learn(run, who, step, &d, a);
+			if (!a->wrong)
+				a->wrong = answer_check(&d, s->frame, s->size, a);
+		}
+		if (answers_agree(&run->outcome->answers[WITNESS_ORACLE], a))
+			return true;
+	}
+	return false;
 }
 
 static bool ask(struct run *run, enum witness who, const struct step *step)
 {
-	uint32_t device = devices_find(&run->devices[run->version], step->device);
+	uint32_t device;
 	struct answer *a = &run->outcome->answers[who];
 	uint8_t frame[FRAME_MAX];
 	struct step s = *step;
@@ -326,22 +399,18 @@ static bool ask(struct run *run, enum witness who, const struct step *step)
 
 	s.frame = memcpy(frame, step->frame, step->size);
 	set_right(run, who, &s);
+	device = devices_find(&run->devices[run->version], s.device);
 	d = ask_oracle(run, who, &s);
 	if (who == WITNESS_EVAL)
 		ask_eval(run, device, &s, &d, a);
 	else
 		ask_loaded(run, device, &s, &run->outcome->answers[WITNESS_ORACLE], a);
-	if (a->is_given && d.allow) {
-		a->wrong = learn(run, who, step, &d, a);
-		if (!a->wrong)
-			a->wrong = answer_check(&d, s.frame, s.size, a);
-	}
 	/* It says what it would tell; whether that is ever told of such a packet is another's. */
 	frame_parse(s.frame, s.size, &p);
 	if (who == WITNESS_EVAL && (icmp_is_error(&p.l4) || p.is_later_fragment))
 		a->has_told = false;
 	run->outcome->other = who;
-	return answers_agree(&run->outcome->answers[WITNESS_ORACLE], a);
+	return is_some_choice(run, who, step, &s, d);
 }
 
 static bool is_edge(const struct run *run)
@@ -382,6 +451,22 @@ static void change_rules(struct run *run, unsigned version)
 		switch_plane(run, version);
 }
 
+static void change_health(struct run *run, const struct step *s)
+{
+	struct image live;
+
+	live = eval_image(run->eval);
+	pools_set(&live, s->group, s->target, s->is_usable);
+	for (int w = 0; w < WITNESSES; w++)
+		if (run->oracles[w])
+			oracle_set_usable(run->oracles[w], s->group, s->target,
+					  s->is_usable);
+	if (!run->dp)
+		return;
+	live = dataplane_image(run->dp);
+	pools_set(&live, s->group, s->target, s->is_usable);
+}
+
 void trial_run(const struct trial *t, struct dataplane *dp, const struct fault *fault,
 	       struct outcome *ret)
 {
@@ -395,6 +480,8 @@ void trial_run(const struct trial *t, struct dataplane *dp, const struct fault *
 
 			if (s->kind == STEP_SWITCH)
 				change_rules(&run, s->version);
+			else if (s->kind == STEP_HEALTH)
+				change_health(&run, s);
 			else
 				ret->end = judge_packet(&run, s);
 			if (ret->end != TRIAL_AGREED)

@@ -42,7 +42,7 @@ struct answer {
 	uint32_t out; /* device id; or one of the two above */
 	bool has_told;
 	enum told told;
-	bool has_via;
+	bool has_via, is_via_open;
 	struct addr via;
 	bool has_to; /* eval: of a packet that changes its family the frame stays as it is */
 	struct l4 to;
@@ -74,6 +74,7 @@ struct outcome {
 	char text[2048]; /* TRIAL_REFUSED: the complaints */
 	/* what was seen, whatever the end */
 	size_t n_judged, n_allowed, n_tracked, n_routed;
+	size_t n_balanced, n_chosen; /* through a balancer; that left it a choice */
 	size_t reasons[HG_DROPS];
 };
 

@@ -8,7 +8,8 @@
  * run that does not notice has failed. And what the packets provoked is added up: a
  * generator that only ever met one reason would agree with anything.
  *
- *   witness [--seed N] [--sets N] [--worlds N] [--packets N] [--eval] [--out DIR] [--replay FILE]
+ *   witness [--seed N] [--sets N] [--worlds N] [--crowds N] [--packets N] [--eval] [--out DIR]
+ *           [--replay FILE]
  *
  * HG_WITNESS=eval is --eval: without the loaded program, and so without privilege.
  */
@@ -34,21 +35,26 @@
 
 struct options {
 	uint64_t seed;
-	unsigned sets, worlds, packets;
+	unsigned sets, worlds, crowds, packets;
 	bool is_eval;
 	const char *out, *replay;
 };
 
 struct tally {
-	size_t judged, allowed, tracked, routed, reasons[HG_DROPS];
+	size_t judged, allowed, tracked, routed, balanced, chosen, reasons[HG_DROPS];
 	unsigned reports;
 };
 
-static struct json *rules_roll(bool is_world, uint64_t topology, uint64_t rules)
+/* What a trial is about. */
+enum matter { MATTER_DOORS, MATTER_WORLD, MATTER_CROWD };
+
+static struct json *rules_roll(enum matter matter, uint64_t topology, uint64_t rules)
 {
 	_cleanup_(diag_freep) struct diag *d = diag_new();
 	_cleanup_free_ char *text =
-		is_world ? world_text(topology, rules) : rules_text(topology, rules);
+		matter == MATTER_DOORS
+			? rules_text(topology, rules)
+			: world_text(topology, rules, matter == MATTER_CROWD);
 	struct json *j = NULL;
 
 	if (json_read("rules", text, strlen(text), d, &j) < 0)
@@ -57,8 +63,8 @@ static struct json *rules_roll(bool is_world, uint64_t topology, uint64_t rules)
 }
 
 /* The script draws on the models; a refused rule set has none, and trial_run() will say so. */
-static struct script *script_roll(const struct trial *t, bool is_world, uint64_t seed,
-				  unsigned packets)
+static struct script *script_roll(const struct trial *t, enum matter matter,
+				  uint64_t seed, unsigned packets)
 {
 	struct model *models[VERSIONS] = {};
 	struct script *s = NULL;
@@ -72,8 +78,8 @@ static struct script *script_roll(const struct trial *t, bool is_world, uint64_t
 					 &models[v]) == 0;
 	}
 	if (good)
-		s = (is_world ? travel_write : script_write)(seed, models, t->n_rules,
-							     packets);
+		s = (matter == MATTER_DOORS ? script_write : travel_write)(
+			seed, models, t->n_rules, packets);
 	else
 		s = calloc(1, sizeof(*s));
 	for (unsigned v = 0; v < t->n_rules; v++)
@@ -81,16 +87,16 @@ static struct script *script_roll(const struct trial *t, bool is_world, uint64_t
 	return s;
 }
 
-static struct trial trial_roll(bool is_world, uint64_t seed, unsigned packets)
+static struct trial trial_roll(enum matter matter, uint64_t seed, unsigned packets)
 {
 	struct dice d = { seed };
 	uint64_t topology = dice_throw(&d);
 	struct trial t = { .n_rules = 1 + dice_below(&d, VERSIONS) };
 
 	for (unsigned v = 0; v < t.n_rules; v++)
-		t.rules[v] = rules_roll(is_world, topology, dice_throw(&d));
+		t.rules[v] = rules_roll(matter, topology, dice_throw(&d));
 	t.is_xdp = dice_chance(&d, 50);
-	t.script = script_roll(&t, is_world, dice_throw(&d), packets);
+	t.script = script_roll(&t, matter, dice_throw(&d), packets);
 	return t;
 }
 
@@ -119,10 +125,10 @@ static void run_retry(const struct trial *t, struct dataplane *dp,
 	bail("this machine is too busy to say what second it is");
 }
 
-static void run_set(uint64_t seed, bool is_world, unsigned number, struct dataplane *dp,
-		    const struct options *o, struct tally *tally)
+static void run_set(uint64_t seed, enum matter matter, unsigned number,
+		    struct dataplane *dp, const struct options *o, struct tally *tally)
 {
-	struct trial t = trial_roll(is_world, seed, o->packets);
+	struct trial t = trial_roll(matter, seed, o->packets);
 	struct outcome outcome;
 
 	run_retry(&t, dp, NULL, &outcome);
@@ -130,6 +136,8 @@ static void run_set(uint64_t seed, bool is_world, unsigned number, struct datapl
 	tally->allowed += outcome.n_allowed;
 	tally->tracked += outcome.n_tracked;
 	tally->routed += outcome.n_routed;
+	tally->balanced += outcome.n_balanced;
+	tally->chosen += outcome.n_chosen;
 	for (uint32_t r = 0; r < HG_DROPS; r++)
 		tally->reasons[r] += outcome.reasons[r];
 	ok(outcome.end == TRIAL_AGREED,
@@ -148,7 +156,7 @@ static void plant_faults(struct dice *d, struct dataplane *dp, enum witness who,
 	unsigned caught = 0, planted = 0;
 
 	while (planted < FAULTS) {
-		struct trial t = trial_roll(false, dice_throw(d), o->packets);
+		struct trial t = trial_roll(MATTER_DOORS, dice_throw(d), o->packets);
 		struct outcome outcome;
 		struct fault f;
 
@@ -228,6 +236,36 @@ static void check_travels(const struct tally *t)
 	     t->judged, t->allowed, t->routed, t->tracked);
 }
 
+static void check_crowds(const struct tally *t)
+{
+	static const struct {
+		uint32_t reason;
+		const char *name;
+	} wanted[] = {
+		{ HG_DROP_NO_LISTENER, "NO_LISTENER" },
+		{ HG_DROP_NO_TARGET, "NO_TARGET" },
+		{ HG_DROP_NO_FLOW, "NO_FLOW" },
+		{ HG_DROP_FRAGMENT, "FRAGMENT" },
+		{ HG_DROP_TTL_EXPIRED, "TTL_EXPIRED" },
+		{ HG_DROP_TOO_BIG, "TOO_BIG" },
+		{ HG_DROP_SOURCE_CHECK, "SOURCE_CHECK" },
+		{ HG_DROP_SG_INGRESS, "SG_INGRESS" },
+		{ HG_DROP_SG_EGRESS, "SG_EGRESS" },
+		{ HG_DROP_NACL_EGRESS, "NACL_EGRESS" },
+		{ HG_DROP_NACL_INGRESS, "NACL_INGRESS" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		ok(t->reasons[wanted[i].reason] > 0,
+		   "packets among load balancers provoked %s", wanted[i].name);
+		note("%zu times", t->reasons[wanted[i].reason]);
+	}
+	ok(t->balanced * 12 > t->judged, "more than a twelfth of them were balanced");
+	ok(t->chosen * 40 > t->judged, "and more than a fortieth left a choice");
+	note("%zu packets: %zu passed, %zu through a balancer, %zu left it a choice",
+	     t->judged, t->allowed, t->balanced, t->chosen);
+}
+
 static int replay(const struct options *o, struct dataplane *dp)
 {
 	struct outcome outcome;
@@ -251,6 +289,7 @@ static struct options read_options(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "sets", required_argument, NULL, 'n' },
 		{ "worlds", required_argument, NULL, 'w' },
+		{ "crowds", required_argument, NULL, 'c' },
 		{ "packets", required_argument, NULL, 'p' },
 		{ "eval", no_argument, NULL, 'e' },
 		{ "out", required_argument, NULL, 'o' },
@@ -259,7 +298,7 @@ static struct options read_options(int argc, char **argv)
 	};
 	const char *env = getenv("HG_WITNESS"), *results = getenv("HG_RESULTS");
 	struct options o = {
-		.seed = 20240131, .sets = 240, .worlds = 80, .packets = 500
+		.seed = 20240131, .sets = 240, .worlds = 80, .crowds = 0, .packets = 500
 	};
 	int c;
 
@@ -275,6 +314,9 @@ static struct options read_options(int argc, char **argv)
 			break;
 		case 'w':
 			o.worlds = strtoul(optarg, NULL, 0);
+			break;
+		case 'c':
+			o.crowds = strtoul(optarg, NULL, 0);
 			break;
 		case 'p':
 			o.packets = strtoul(optarg, NULL, 0);
@@ -302,7 +344,8 @@ int main(int argc, char **argv)
 	_cleanup_(dataplane_freep) struct dataplane *dp = NULL;
 	struct dice d = { o.seed };
 	struct dice worlds = { ~o.seed };
-	struct tally tally = {}, travels = {};
+	struct dice crowds = { o.seed * 3 };
+	struct tally tally = {}, travels = {}, balanced = {};
 
 	if (!o.is_eval && dataplane_open(&plane, &dp) < 0)
 		bail("cannot load the data plane: %s", dataplane_error());
@@ -311,13 +354,18 @@ int main(int argc, char **argv)
 	note("seed %llu, %u rule sets, %u packets each%s", (unsigned long long)o.seed,
 	     o.sets, o.packets, dp ? "" : ", without the loaded program");
 	for (unsigned i = 0; i < o.sets; i++)
-		run_set(dice_throw(&d), false, i, dp, &o, &tally);
+		run_set(dice_throw(&d), MATTER_DOORS, i, dp, &o, &tally);
 	if (o.sets >= 50)
 		check_tally(&tally);
 	for (unsigned i = 0; i < o.worlds; i++)
-		run_set(dice_throw(&worlds), true, o.sets + i, dp, &o, &travels);
+		run_set(dice_throw(&worlds), MATTER_WORLD, o.sets + i, dp, &o, &travels);
 	if (o.worlds >= 50)
 		check_travels(&travels);
+	for (unsigned i = 0; i < o.crowds; i++)
+		run_set(dice_throw(&crowds), MATTER_CROWD, o.sets + o.worlds + i, dp, &o,
+			&balanced);
+	if (o.crowds >= 50)
+		check_crowds(&balanced);
 	plant_faults(&d, NULL, WITNESS_EVAL, "the evaluator", &o);
 	if (dp)
 		plant_faults(&d, dp, WITNESS_LOADED, "the loaded program", &o);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/witness/atlas.h"
+#include "tests/witness/crowd.h"
 
 /* ---- what stands where ---- */
 
@@ -136,6 +136,8 @@ static void write_subnet(struct world *w, unsigned v, unsigned s)
 	if (at->spot[s].has6)
 		fprintf(w->w.out, ", \"fd00:1%u:0:%u::/64\"", v, s);
 	fputs("]", w->w.out);
+	if (w->is_crowded && s < 3)
+		fprintf(w->w.out, ", \"zone\": \"z%u\"", s % 2);
 	if (at->spot[s].has_device)
 		fprintf(w->w.out, ", \"device\": \"br%s%u\"", vpc_names[v], s);
 	if (w->w.n_nacls[v] > 0 && dice_chance(d, 25))
@@ -294,7 +296,7 @@ static void write_elastics(struct world *w)
 		write_comma(&w->w);
 		fprintf(w->w.out, "  \"eip-%u\": { \"address\": \"203.0.113.%u\"", e,
 			10 + e);
-		if (dice_chance(&w->w.dice, 50) &&
+		if (!w->is_kept[e] && dice_chance(&w->w.dice, 50) &&
 		    roll_interface(w, v, names[n], sizeof(names[n])) &&
 		    !is_said(list, n, names[n])) {
 			fprintf(w->w.out, ", \"interface\": \"%s\"", names[n]);
@@ -314,7 +316,7 @@ static void write_nat_elastics(struct world *w)
 
 	fputs(", \"elastic_ips\": [", w->w.out);
 	for (unsigned e = 0; e < ELASTICS && n > 0; e++) {
-		if (w->is_taken[e])
+		if (w->is_taken[e] || w->is_kept[e])
 			continue;
 		fprintf(w->w.out, "%s\"eip-%u\"", comma, e);
 		comma = ", ";
@@ -391,15 +393,22 @@ static void write_world_lists(struct world *w)
 static void write_settings(struct world *w)
 {
 	struct dice *d = &w->w.dice;
+	bool is_exempting;
 
 	fprintf(w->w.out, "\"settings\": { \"rule_change\": \"%s\", \"tcp_loose\": %s",
 		dice_chance(d, 20) ? "strict" : "aws",
 		dice_chance(d, 20) ? "true" : "false");
-	if (dice_chance(d, 20))
+	is_exempting = dice_chance(d, 20);
+	if (is_exempting)
 		fputs(", \"exempt\": [{ \"protocol\": \"udp\", \"ports\": \"67-68\" }, "
 		      "{ \"protocol\": \"tcp\", \"address\": \"10.0.1.10\", \"ports\": "
-		      "80 }, "
-		      "{ \"protocol\": \"all\", \"address\": \"198.51.100.2\" }]",
+		      "80 }",
+		      w->w.out);
+	/* A client whose answers are the kernel's would be no client. */
+	if (is_exempting)
+		fputs(w->is_crowded ? "]"
+				    : ", { \"protocol\": \"all\", \"address\": "
+				      "\"198.51.100.2\" }]",
 		      w->w.out);
 	if (dice_chance(d, 30))
 		fprintf(w->w.out,
@@ -410,9 +419,12 @@ static void write_settings(struct world *w)
 	fputs(" }\n", w->w.out);
 }
 
-char *world_text(uint64_t topology, uint64_t rules)
+char *world_text(uint64_t topology, uint64_t rules, bool is_crowded)
 {
-	struct world w = { .w.dice = { rules }, .w.has_peers = true };
+	struct world w = { .w.dice = { rules },
+			   .w.has_peers = true,
+			   .is_crowded = is_crowded,
+			   .crowd = { ~rules } };
 	struct dice d = { topology };
 	char *text = NULL;
 	size_t size = 0;
@@ -420,6 +432,10 @@ char *world_text(uint64_t topology, uint64_t rules)
 	w.w.out = open_memstream(&text, &size);
 	assert(w.w.out);
 	world_roll(&w, &d);
+	if (is_crowded)
+		w.has_host |= dice_chance(&d, 50);
+	for (unsigned e = ELASTICS - 4; e < ELASTICS; e++)
+		w.is_kept[e] = is_crowded;
 	pool_fill(&w);
 	for (unsigned v = 0; v < w.w.layout.n_vpcs; v++) {
 		w.w.n_nacls[v] = dice_below(&w.w.dice, NACLS + 1);
@@ -436,6 +452,10 @@ char *world_text(uint64_t topology, uint64_t rules)
 	write_gateways(&w);
 	write_elastics(&w);
 	write_nats(&w);
+	if (is_crowded) {
+		write_target_groups(&w);
+		write_balancers(&w);
+	}
 	write_peerings(&w);
 	write_tables(&w);
 	write_settings(&w);
