@@ -36,7 +36,8 @@ static __always_inline int balancer_say(struct scratch *s, __u32 object, int r)
 
 static __always_inline int balancer_is_flow(const struct flow *fl)
 {
-	return fl && HG_BYTES_METER(READ_ONCE(fl->state.bytes)) >= HG_METER_BALANCER;
+	return fl && HG_BYTES_METER(READ_ONCE(fl->state.bytes)) >= HG_METER_BALANCER &&
+	       HG_LIFE_FLAGS(READ_ONCE(fl->state.life)) & HG_FLOW_NAT;
 }
 
 /* The virtual address that clients of 'vpc' call 'addr': as it is inside, or to those who come
@@ -65,7 +66,8 @@ HG_GLOBAL int balancer_meet(struct scratch *s)
 
 	if (!s)
 		return 0;
-	if (s->has_entry && HG_BYTES_METER(s->entry.state.bytes) >= HG_METER_BALANCER)
+	if (s->has_entry && HG_BYTES_METER(s->entry.state.bytes) >= HG_METER_BALANCER &&
+	    HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_NAT)
 		s->balanced = HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_ORIGINAL
 				      ? BALANCED_THERE
 				      : BALANCED_BACK;

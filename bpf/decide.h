@@ -121,6 +121,8 @@ static __noinline int decide_exempt(const struct pkt *pkt, const struct ends *e,
 {
 	__u32 flags = fl ? HG_LIFE_FLAGS(READ_ONCE(fl->state.life)) : 0;
 
+	if (e->role == HG_ROLE_UPLINK || pkt->given)
+		return 0;
 	if (exempt_to(pkt, &e->dst))
 		return 2;
 	/* The answer of a connection that was opened so. */
@@ -166,6 +168,7 @@ static __always_inline void decide_begin(struct scratch *s)
 	s->nat = s->into = s->public = s->needs_port = s->strict = s->from_subnet =
 		s->was_idle = 0;
 	s->balanced = s->vip = s->peer = 0;
+	s->inspected = s->pinned = s->pinned_in = 0;
 	s->choice = (struct balanced_choice){};
 }
 
@@ -177,11 +180,14 @@ static __always_inline void decide_again(struct scratch *s, const struct hg_devi
 
 	pkt->tuple = s->came;
 	pkt->key = key;
-	pkt->act = pkt->reply = 0;
+	pkt->act &= ACT_UNWRAP;
+	pkt->reply = 0;
 	pkt->out = pkt->hop = pkt->meter = pkt->is_back = 0;
 	decide_begin(s);
 	if (d->role == HG_ROLE_UPLINK)
 		s->ends = (struct ends){ .role = d->role };
+	else if (pkt->given)
+		inspect_ends(s);
 	else
 		ends_find(pkt, d, &s->ends);
 	s->from_subnet = s->ends.sender_subnet;
@@ -304,7 +310,7 @@ static __always_inline int decide_over(struct scratch *s, struct flow *over)
 	pkt->meter = meter;
 	pkt->is_back = !(flags & HG_FLOW_ORIGINAL);
 	trace_step(pkt, HG_STAGE_flow, 0, 0, 0, 0);
-	return balancer_reset(pkt);
+	return flags & HG_FLOW_NAT ? balancer_reset(pkt) : -HG_DROP_NO_FLOW;
 }
 
 /* What is known of the connection. 0: the entry was given to another one meanwhile, whose
@@ -460,7 +466,8 @@ static __always_inline int decide_settle(struct scratch *s, struct flow *fl)
 {
 	if (fl)
 		decide_renew(s, fl);
-	else if ((s->tracks || s->vip) && decide_may_open(&s->pkt))
+	else if ((s->tracks || s->vip || s->pkt.act & (ACT_WRAP | ACT_UNWRAP)) &&
+		 decide_may_open(&s->pkt))
 		return DECIDE_OPENS;
 	return 0;
 }
@@ -471,7 +478,7 @@ static __always_inline int decide_is_ping(const struct scratch *s)
 	const struct pkt *pkt = &s->pkt;
 	const struct hg_subnet *to = image_subnet(pkt, s->ends.dst.subnet);
 
-	if (!to || !is_icmp(pkt) || pkt->frag != FRAG_NONE)
+	if (!to || !is_icmp(pkt) || pkt->frag != FRAG_NONE || pkt->given)
 		return 0;
 	if (pkt->tuple.family == HG_FAMILY_4)
 		return pkt->key >> 8 == ICMP_ECHO_REQUEST &&
@@ -506,11 +513,15 @@ static __always_inline int decide_ends(struct frame *f, struct scratch *s,
 		s->ends = (struct ends){ .role = d->role };
 		return 0;
 	}
+	if (pkt->given)
+		return inspect_ends(s);
 	ends_find(pkt, d, &s->ends);
 	r = source_check(pkt, &s->ends, d, is_gate);
 	s->from_subnet = s->ends.sender_subnet;
 	if (r == 0 && pkt->door == HG_DOOR_IN)
 		neighbour_speaks(f, pkt, d);
+	if (r == 0 && is_gate && inspect_is_given(s))
+		return inspect_give(s);
 	return r;
 }
 
@@ -525,13 +536,13 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 
 	if (source_is_bad(&pkt->tuple))
 		return -HG_DROP_MALFORMED;
-	if (exempt_anywhere(pkt)) {
+	if (!pkt->given && exempt_anywhere(pkt)) {
 		pkt->is_exempt = 1;
 		return route_to_kernel(pkt);
 	}
 	if (is_unspecified(&pkt->tuple.saddr))
 		return -HG_DROP_MALFORMED;
-	r = limit_judge(s, decide_would_open(pkt, fl));
+	r = pkt->given ? 0 : limit_judge(s, decide_would_open(pkt, fl));
 	if (r == 0)
 		r = decide_ends(f, s, d, is_gate);
 	if (r)
@@ -554,7 +565,7 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 	}
 	if (fl && is_gate && !decide_load(s, fl))
 		fl = NULL;
-	exempt = d->role == HG_ROLE_UPLINK ? 0 : decide_exempt(pkt, &s->ends, fl);
+	exempt = decide_exempt(pkt, &s->ends, fl);
 	if (exempt) {
 		r = decide_exempt_way(s, is_gate, exempt);
 		s->tracks = decide_exempt_tracks(s, is_gate);

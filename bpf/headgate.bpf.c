@@ -18,6 +18,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define AF_INET        2
 #define AF_INET6       10
 #define HEADERS_LINEAR 192 /* enough for any header, and the quote of an ICMP error */
+#define HEADERS_GIVEN  (HEADERS_LINEAR + GENEVE_ROOM)
 
 /* A frame that this host's programs have switched to a port, or answered, meets the out
  * door there; the mark says that it was judged and counted already. qdisc_skb_cb holds
@@ -105,7 +106,8 @@ static __noinline int resolve_skb(const struct pkt *pkt)
 
 	if (!d)
 		return TC_ACT_SHOT;
-	if ((pkt->act & ACT_NAT ? pkt->to.family : pkt->tuple.family) == HG_FAMILY_6) {
+	if (!(pkt->act & ACT_WRAP) &&
+	    (pkt->act & ACT_NAT ? pkt->to.family : pkt->tuple.family) == HG_FAMILY_6) {
 		via.nh_family = AF_INET6;
 		__builtin_memcpy(via.ipv6_nh, pkt->via.w, sizeof(via.ipv6_nh));
 	} else {
@@ -125,7 +127,8 @@ static __noinline int switch_skb(struct __sk_buff *skb, const struct pkt *pkt)
 		return TC_ACT_SHOT;
 	ifindex = d->ifindex;
 	if (hop_state(d->mac.word) == HG_HOP_RESOLVED) {
-		int is_peer = d->flags & HG_HOP_PEER;
+		/* A device leaves no sums and segments for an appliance to finish. */
+		int is_peer = d->flags & HG_HOP_PEER && !(pkt->act & ACT_WRAP);
 
 		__builtin_memcpy(macs, d->mac.byte, 6);
 		__builtin_memcpy(macs + 6, d->smac, 6);
@@ -136,7 +139,7 @@ static __noinline int switch_skb(struct __sk_buff *skb, const struct pkt *pkt)
 				bpf_skb_change_type(skb, 0);
 			return bpf_redirect_peer(ifindex, 0);
 		}
-	} else if (d->flags & HG_HOP_PEER) {
+	} else if (d->flags & HG_HOP_PEER && !(pkt->act & ACT_WRAP)) {
 		/* The other end takes what is said to be for it. */
 		if (skb->pkt_type)
 			bpf_skb_change_type(skb, 0);
@@ -202,9 +205,42 @@ int hg_in_decide(struct __sk_buff *skb)
 	frame_from_skb(skb, &f);
 	s->is_answer = 0;
 	r = pipeline_decide(&f, s, &s->is_answer);
+	if (r == PIPELINE_GIVEN) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_IN_GIVEN);
+		r = -HG_DROP_INTERNAL;
+	}
 	if (pipeline_makes(s, r)) {
 		s->result = r;
 		bpf_tail_call_static(skb, &hg_next_tc, NEXT_IN_LEAVE);
+		r = -HG_DROP_INTERNAL;
+	}
+	return leave_skb(skb, s, r);
+}
+
+/* Headers within headers may lie in fragments of the buffer. */
+static __always_inline int given_skb(struct __sk_buff *skb, struct scratch *s)
+{
+	__u32 want = skb->len < HEADERS_GIVEN ? skb->len : HEADERS_GIVEN;
+	struct frame f;
+
+	frame_from_skb(skb, &f);
+	if (f.data + want > f.end && bpf_skb_pull_data(skb, want))
+		return -HG_DROP_MALFORMED;
+	frame_from_skb(skb, &f);
+	return pipeline_given(&f, s);
+}
+
+SEC("tc")
+int hg_in_given(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get(1);
+	int r;
+
+	if (!s)
+		return TC_ACT_SHOT;
+	r = given_skb(skb, s);
+	if (r == 0) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_IN_DECIDE);
 		r = -HG_DROP_INTERNAL;
 	}
 	return leave_skb(skb, s, r);
@@ -347,12 +383,34 @@ int hg_xdp_decide(struct xdp_md *xdp)
 	r = pipeline_decide(&f, s, &s->is_answer);
 	if (s->pkt.is_punted)
 		return XDP_PASS;
+	if (r == PIPELINE_GIVEN) {
+		bpf_tail_call_static(xdp, &hg_next_xdp, NEXT_XDP_GIVEN);
+		r = -HG_DROP_INTERNAL;
+	}
 	if (s->pkt.reply == REPLY_CHALLENGE || (r == 0 && s->pkt.act)) {
 		s->result = r;
 		bpf_tail_call_static(xdp, &hg_next_xdp, NEXT_XDP_LEAVE);
 		r = -HG_DROP_INTERNAL;
 	}
 	return leave_xdp(xdp, &s->pkt, r, s->is_answer);
+}
+
+SEC("xdp.frags")
+int hg_xdp_given(struct xdp_md *xdp)
+{
+	struct scratch *s = scratch_get(1);
+	struct frame f;
+	int r;
+
+	if (!s)
+		return XDP_DROP;
+	frame_from_xdp(xdp, &f);
+	r = pipeline_given(&f, s);
+	if (r == 0) {
+		bpf_tail_call_static(xdp, &hg_next_xdp, NEXT_XDP_DECIDE);
+		r = -HG_DROP_INTERNAL;
+	}
+	return leave_xdp(xdp, &s->pkt, r, 0);
 }
 
 /* What was decided to pass, or to be answered. */
@@ -412,6 +470,29 @@ int hg_explain_decide(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	frame_from_skb(skb, &f);
 	r = pipeline_decide(&f, s, &s->is_answer);
+	if (r == PIPELINE_GIVEN) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_EXPLAIN_GIVEN);
+		r = -HG_DROP_INTERNAL;
+	}
+	return pipeline_explain(s, t, r) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("tc")
+int hg_explain_given(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get(0);
+	struct hg_trace *t;
+	__u32 zero = 0;
+	int r;
+
+	t = bpf_map_lookup_elem(&hg_trace, &zero);
+	if (!t || !s)
+		return TC_ACT_SHOT;
+	r = given_skb(skb, s);
+	if (r == 0) {
+		bpf_tail_call_static(skb, &hg_next_tc, NEXT_EXPLAIN_DECIDE);
+		r = -HG_DROP_INTERNAL;
+	}
 	return pipeline_explain(s, t, r) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 

@@ -23,6 +23,7 @@
  */
 #include "balancer.h"
 #include "group.h"
+#include "inspect.h"
 #include "nacl.h"
 #include "nat.h"
 
@@ -194,7 +195,8 @@ static __always_inline int journey_in6(struct scratch *s, const struct hg_place 
 
 	ends_at(s, p->vpc);
 	to = image_subnet(pkt, s->ends.dst.subnet);
-	route_find(s, s->ends.dst.subnet, 1);
+	route_find(s, inspect_table(s, s->ends.dst.subnet),
+		   s->inspected ? ROUTE_BACK | ROUTE_ONWARD : ROUTE_BACK);
 	g = s->leg.kind == HG_ROUTE_INTERNET || s->leg.kind == HG_ROUTE_EGRESS_ONLY
 		    ? image_gateway(pkt, s->leg.target)
 		    : NULL;
@@ -315,6 +317,8 @@ HG_GLOBAL int journey_onward(struct scratch *s)
 	switch (s->leg.kind) {
 	case HG_ROUTE_INTERNET:
 		return journey_internet(s);
+	case HG_ROUTE_GATEWAY_LOAD_BALANCER:
+		return inspect_enter(s);
 	case HG_ROUTE_EGRESS_ONLY:
 		s->tracks |= HG_FLOW_TRACK_SRC;
 		r = uplink_leave(s, s->leg.target);
@@ -346,7 +350,7 @@ HG_GLOBAL int journey_start(struct scratch *s, __u32 flags)
 	subnet = s->ends.sender_subnet;
 	balancer_meet(s);
 	is_back = s->balanced == BALANCED_BACK;
-	if (is_back || s->ends.dst.vip)
+	if (is_back || s->ends.dst.vip || s->inspected)
 		s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
 	else
 		route_find(s, subnet, 0);
@@ -408,12 +412,13 @@ HG_GLOBAL int journey(struct scratch *s, __u32 uplink, __u32 object, __u32 flags
 
 	if (!s)
 		return -HG_DROP_INTERNAL;
+	inspect_meet(s);
 	if (uplink) {
 		r = journey_outside(s, uplink, object);
 		if (r)
 			return r;
 	} else {
-		r = journey_start(s, flags);
+		r = s->pkt.given ? inspect_start(s) : journey_start(s, flags);
 		if (r == 0 && s->balanced != BALANCED_BACK)
 			r = journey_nat(s);
 		if (r == 0 && s->balanced != BALANCED_BACK)
@@ -431,6 +436,12 @@ HG_GLOBAL int journey(struct scratch *s, __u32 uplink, __u32 object, __u32 flags
 			goto away;
 	} else if (s->into) {
 		r = nat_back(s, s->into, s->ends.sender_subnet);
+	}
+	if (r == 0 && s->inspected == INSPECTED_ANSWER) {
+		r = inspect_answer(s);
+		if (r < 0)
+			return r;
+		goto away;
 	}
 	if (r == 0)
 		r = journey_aim(s);

@@ -6,6 +6,8 @@
  *   hg_in  -> hg_in_decide  -> hg_in_leave        hg_out     -> hg_out_decide
  *   hg_xdp -> hg_xdp_decide -> hg_xdp_leave       hg_explain -> hg_explain_decide
  *
+ *   hg_..._decide -> hg_..._given -> hg_..._decide: of the packet that an appliance gave back
+ *
  * The verifier allows a program a million instructions and 512 bytes of stack. A tail call begins both
  * anew, and unlike a function's its caller has left: all that it was told is in struct
  * scratch. Only programs make one; a function that did would halve the stack of its callers.
@@ -26,10 +28,12 @@ enum {
 	NEXT_OUT,
 	NEXT_OUT_DECIDE,
 	NEXT_EXPLAIN_DECIDE,
+	NEXT_IN_GIVEN,
+	NEXT_EXPLAIN_GIVEN,
 	NEXT_TC
 };
 
-enum { NEXT_XDP_DECIDE, NEXT_XDP_LEAVE, NEXT_XDP };
+enum { NEXT_XDP_DECIDE, NEXT_XDP_LEAVE, NEXT_XDP_GIVEN, NEXT_XDP };
 
 int hg_in(struct __sk_buff *skb);
 int hg_in_decide(struct __sk_buff *skb);
@@ -37,6 +41,9 @@ int hg_in_leave(struct __sk_buff *skb);
 int hg_out(struct __sk_buff *skb);
 int hg_out_decide(struct __sk_buff *skb);
 int hg_explain_decide(struct __sk_buff *skb);
+int hg_in_given(struct __sk_buff *skb);
+int hg_explain_given(struct __sk_buff *skb);
+int hg_xdp_given(struct xdp_md *xdp);
 int hg_xdp_decide(struct xdp_md *xdp);
 int hg_xdp_leave(struct xdp_md *xdp);
 
@@ -53,6 +60,8 @@ struct {
 		[NEXT_OUT] = (void *)&hg_out,
 		[NEXT_OUT_DECIDE] = (void *)&hg_out_decide,
 		[NEXT_EXPLAIN_DECIDE] = (void *)&hg_explain_decide,
+		[NEXT_IN_GIVEN] = (void *)&hg_in_given,
+		[NEXT_EXPLAIN_GIVEN] = (void *)&hg_explain_given,
 	},
 };
 
@@ -65,5 +74,6 @@ struct {
 	.values = {
 		[NEXT_XDP_DECIDE] = (void *)&hg_xdp_decide,
 		[NEXT_XDP_LEAVE] = (void *)&hg_xdp_leave,
+		[NEXT_XDP_GIVEN] = (void *)&hg_xdp_given,
 	},
 };

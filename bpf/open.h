@@ -38,13 +38,22 @@ static __always_inline __u32 open_ports(const struct hg_tuple *t)
 	return (__u32)t->sport | (__u32)t->dport << 16;
 }
 
+/* Both entries of a connection that goes to an appliance keep it. */
+static __always_inline __be32 open_appliance(const struct scratch *s)
+{
+	return s->pkt.act & ACT_WRAP ? s->wrap.daddr : 0;
+}
+
 /* How the packets of an entry leave: as 'to'. An IPv4 entry that leaves as IPv6 has no
  * address to keep: its pair's key has them. */
 static __always_inline void open_room(struct flow_seed *seed, __u32 flags, __u32 family,
-				      const struct hg_tuple *to)
+				      const struct hg_tuple *to, __be32 appliance)
 {
-	if (!(flags & HG_FLOW_NAT))
+	if (!(flags & HG_FLOW_NAT)) {
+		/* 0 but on the way to an appliance. */
+		seed->room[0] = appliance;
 		return;
+	}
 	if (to->family == HG_FAMILY_4) {
 		seed->room[0] = to->saddr.w[0];
 		seed->room[1] = to->daddr.w[0];
@@ -79,7 +88,7 @@ static __always_inline void open_there(struct scratch *s, __u32 life, __u32 flag
 	if (flags & HG_FLOW_NAT)
 		tuple_reverse(&s->came, &s->answer);
 	open_seed(s, life | open_flags_back(flags) << 24, 0);
-	open_room(&s->work.seed, flags, s->back.family, &s->answer);
+	open_room(&s->work.seed, flags, s->back.family, &s->answer, open_appliance(s));
 }
 
 /* The entry of the answers that a NAT gateway waits for: of a port that nobody has. Where it
@@ -195,7 +204,7 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	s->work.seed.epoch = pkt_epoch(pkt);
 	s->work.seed.packets = pkt->segs;
 	s->work.seed.bytes += pkt->len;
-	open_room(&s->work.seed, flags, s->came.family, &pkt->to);
+	open_room(&s->work.seed, flags, s->came.family, &pkt->to, open_appliance(s));
 	here_at = flow_insert(&s->came, &s->work, pkt->now);
 	if (here_at == FLOW_FULL || here_at == FLOW_LOCKED) {
 		/* Only what was just published is taken back. */

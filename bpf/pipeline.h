@@ -16,6 +16,7 @@
  *          before: control word, port, device, one flow line, counters.
  */
 #include "decide.h"
+#include "geneve.h"
 #include "nat64.h"
 #include "quote.h"
 #include "rewrite.h"
@@ -218,6 +219,9 @@ static __always_inline int pipeline_is_ours(struct frame *f, const struct pkt *p
 /* No settled flow answers: pipeline_decide() has to. */
 #define PIPELINE_OPEN 1
 
+/* It is around another packet: pipeline_given(), then pipeline_decide() again. */
+#define PIPELINE_GIVEN INSPECT_GIVEN
+
 /* 'r' is what parsing said. */
 static __always_inline int pipeline_meet(struct frame *f, struct scratch *s,
 					 struct hg_device *d, int r)
@@ -277,6 +281,19 @@ static __always_inline int pipeline_decide(struct frame *f, struct scratch *s,
 		r = decide_open(s);
 	if (r == 0 && pkt->commit && pkt->frag == FRAG_FIRST)
 		frag_learn(pkt);
+	/* The packet's sender is not who has sent the frame. */
+	if (pkt->given)
+		pkt->reply = 0;
+	return r;
+}
+
+/* An appliance has given it back: now it is about what is in it. */
+static __always_inline int pipeline_given(struct frame *f, struct scratch *s)
+{
+	int r = geneve_open(f, s);
+
+	if (r == 0)
+		s->pkt.size = pipeline_size(f, &s->pkt);
 	return r;
 }
 
@@ -286,11 +303,13 @@ static __always_inline int pipeline_makes(const struct scratch *s, int r)
 	return s->pkt.reply || (r == 0 && s->pkt.act);
 }
 
-/* The frame becomes what was decided. */
-static __always_inline int pipeline_rewrite(struct frame *f, struct scratch *s)
+/* The packet becomes what was decided. */
+static __always_inline int pipeline_change(struct frame *f, struct scratch *s)
 {
 	struct pkt *pkt = &s->pkt;
 
+	if (!(pkt->act & ~(ACT_UNWRAP | ACT_WRAP)))
+		return 0;
 	if (pkt->act & ACT_FAMILY) {
 		if (f->is_xdp)
 			return -HG_DROP_INTERNAL;
@@ -301,6 +320,18 @@ static __always_inline int pipeline_rewrite(struct frame *f, struct scratch *s)
 	if (pkt->act & ACT_QUOTE)
 		return quote_frame(f, pkt, &s->quoted.tuple, &s->quote);
 	return rewrite_frame(f, pkt);
+}
+
+/* The frame does. */
+static __always_inline int pipeline_rewrite(struct frame *f, struct scratch *s)
+{
+	int r = s->pkt.act & ACT_UNWRAP ? geneve_strip(f, &s->pkt) : 0;
+
+	if (r == 0)
+		r = pipeline_change(f, s);
+	if (r == 0 && s->pkt.act & ACT_WRAP)
+		r = geneve_wrap(f, s);
+	return r;
 }
 
 /* Who tells the sender: the router of its subnet; outside, the address that it wrote to, or

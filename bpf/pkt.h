@@ -30,9 +30,11 @@ enum {
 
 /* pkt.act: what is done to the frame before it goes. */
 #define ACT_TTL    1
-#define ACT_NAT    2 /* from pkt.tuple to pkt.to */
-#define ACT_QUOTE  4 /* and the other way round inside the quote of an ICMP error */
-#define ACT_FAMILY 8 /* IPv6 to IPv4 or back */
+#define ACT_NAT    2  /* from pkt.tuple to pkt.to */
+#define ACT_QUOTE  4  /* and the other way round inside the quote of an ICMP error */
+#define ACT_FAMILY 8  /* IPv6 to IPv4 or back */
+#define ACT_UNWRAP 16 /* first: it is what an appliance gave back */
+#define ACT_WRAP   32 /* last: to an appliance */
 
 #define TCP_FIN 1
 #define TCP_SYN 2
@@ -78,9 +80,12 @@ struct pkt {
 	__u32 out;  /* device id by which it leaves, 0: to the kernel */
 	__u32 hop;  /* in hg_hops, 0: to the kernel, or not known yet */
 	__u32 size; /* of the longest IP packet on the wire that the frame stands for */
-	__u32 told_mtu;    /* REPLY_TOO_BIG */
-	__u32 cookie;      /* REPLY_CHALLENGE */
-	__u32 meter;       /* of the NAT gateway or balancer, 0 none */
+	__u32 told_mtu; /* REPLY_TOO_BIG */
+	__u32 cookie;   /* REPLY_CHALLENGE */
+	__u32 meter;    /* of the NAT gateway or balancer, 0 none */
+	__u32 given;    /* gateway load balancer whose appliance gave it back, 0 none */
+	__u32 given_cookie;
+	__be32 given_by;   /* that appliance */
 	__u16 l3, l4;      /* offsets in the frame */
 	__u16 frag_offset; /* in units of 8 bytes */
 	__u16 key;         /* of classifiers: destination port, or type << 8 | code */
@@ -138,10 +143,13 @@ static __always_inline struct hg_addr addr_load(const void *p, int family)
 }
 
 /* What an entry is told that it was judged by: nothing, while its next hop is not known or
- * its packets are counted, so that the next packet asks again. */
+ * its packets are counted, so that the next packet asks again; and of what goes to an appliance,
+ * which no entry can say. */
 static __always_inline __u32 pkt_epoch(const struct pkt *pkt)
 {
-	return (pkt->out && !pkt->hop) || pkt->is_rated ? 0 : pkt->epoch;
+	return (pkt->out && !pkt->hop) || pkt->is_rated || pkt->act & ACT_WRAP
+		       ? 0
+		       : pkt->epoch;
 }
 
 static __always_inline int addr_equal(const struct hg_addr *a, const struct hg_addr *b)

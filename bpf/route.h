@@ -30,8 +30,12 @@ HG_GLOBAL int ends_at(struct scratch *s, __u32 vpc)
 	return 0;
 }
 
-/* What the table of 'subnet' says of the destination, or 'is_back' of the source; scratch->leg. */
-HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 is_back)
+/* Of the source; with the routes to gateway load balancers passed over. */
+#define ROUTE_BACK   1
+#define ROUTE_ONWARD 2
+
+/* What the table of 'subnet' says of the destination; scratch->leg. 'how': ROUTE_*. */
+HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 how)
 {
 	const struct hg_subnet *from;
 	const struct hg_route *r;
@@ -45,7 +49,7 @@ HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 is_back)
 	from = image_subnet(&s->pkt, subnet);
 	if (!from)
 		return 0;
-	to = is_back ? &s->ends.src : &s->ends.dst;
+	to = how & ROUTE_BACK ? &s->ends.src : &s->ends.dst;
 	if (to->subnet == subnet) {
 		s->leg.kind = HG_ROUTE_LOCAL;
 		return 0;
@@ -53,7 +57,9 @@ HG_GLOBAL int route_find(struct scratch *s, __u32 subnet, __u32 is_back)
 	if (!from->routes || is_multicast(&s->pkt.tuple.daddr, s->pkt.tuple.family) ||
 	    is_broadcast(&s->pkt.tuple.daddr, s->pkt.tuple.family))
 		return 0;
-	id = image_word(&s->pkt, from->routes, to->row);
+	id = image_word(&s->pkt,
+			how & ROUTE_ONWARD && from->onward ? from->onward : from->routes,
+			to->row);
 	routes = HEADER_TABLE(&s->pkt, routes);
 	if (!id || id >= routes.n)
 		return 0;
@@ -126,6 +132,9 @@ static __always_inline int route_tell(struct pkt *pkt, __u8 reply, int reason)
 {
 	if (pkt->is_group) /* RFC 1812 section 4.3.2.7 */
 		return -reason;
+	/* On its way to and from an appliance nobody is told: who sent it here did not send it. */
+	if (pkt->act & (ACT_WRAP | ACT_UNWRAP))
+		return -reason;
 	if (pkt->commit && pkt->may_punt)
 		return route_punt(pkt);
 	pkt->reply = reply;
@@ -182,6 +191,8 @@ HG_GLOBAL int route_leave(struct scratch *s)
 	more = pkt->is_error ? 40 : 20;
 	if (pkt->act & ACT_FAMILY)
 		mtu = s->came.family == HG_FAMILY_6 ? mtu + more : mtu - more;
+	if (pkt->act & ACT_WRAP)
+		mtu -= GENEVE_ROOM;
 	if (pkt->size > mtu) {
 		pkt->told_mtu = mtu;
 		return route_tell(pkt, REPLY_TOO_BIG, HG_DROP_TOO_BIG);

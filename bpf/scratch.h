@@ -23,6 +23,15 @@ struct balanced_choice {
 	__u32 zero;
 };
 
+/* What goes around a packet to an appliance. */
+struct wrap {
+	__be32 saddr, daddr; /* router, appliance */
+	__u32 gwlb;
+	__u32 cookie;
+	__be16 sport;
+	__u16 zero;
+};
+
 struct scratch {
 	struct pkt pkt;
 	int result;    /* of what was decided, for the program that acts on it */
@@ -59,7 +68,17 @@ struct scratch {
 	__u32 limit;        /* the first that looks at the packet, 0 none */
 	__u32 limit_next, limit_object;
 	__u32 limit_opens; /* a connection, if nothing drops it */
+	/* gateway load balancers */
+	__u32 inspected; /* INSPECTED_* */
+	__be32 pinned;   /* the connection's appliance, 0: it needs another */
+	__u32 pinned_in; /* device id by which its opener came in */
+	struct wrap wrap;
 };
+
+#define INSPECTED_NOT    0
+#define INSPECTED_ONWARD 1 /* an appliance gave it back, and it goes on */
+#define INSPECTED_BACK   2 /* an appliance gave it back, and it goes to the sender */
+#define INSPECTED_ANSWER 3 /* it answers what went on so: to the appliance */
 
 #define BALANCED_NOT   0
 #define BALANCED_THERE 1 /* to the target */

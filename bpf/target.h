@@ -16,10 +16,12 @@
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#define HG_RODATA        const volatile
-#define TARGET_DATA(skb) ((void *)(long)((struct __sk_buff *)(skb))->data)
-#define TARGET_END(skb)  ((void *)(long)((struct __sk_buff *)(skb))->data_end)
-#define HG_GLOBAL        __noinline /* verified once, by its arguments alone */
+#define HG_RODATA            const volatile
+#define TARGET_DATA(skb)     ((void *)(long)((struct __sk_buff *)(skb))->data)
+#define TARGET_END(skb)      ((void *)(long)((struct __sk_buff *)(skb))->data_end)
+#define TARGET_XDP_DATA(xdp) ((void *)(long)((struct xdp_md *)(xdp))->data)
+#define TARGET_XDP_END(xdp)  ((void *)(long)((struct xdp_md *)(xdp))->data_end)
+#define HG_GLOBAL            __noinline /* verified once, by its arguments alone */
 #else
 #include "compile/host.h"
 #define HG_RODATA

@@ -49,6 +49,10 @@ enum {
 	ND_LAST = ND_REDIRECT,
 };
 
+/* Around what goes to an appliance and comes back: IPv4, UDP, GENEVE and three options. */
+#define GENEVE_PORT 6081
+#define GENEVE_ROOM 68
+
 /* IPv6 extension headers that a packet's protocol may hide behind. */
 enum {
 	EXT_HOP = 0,

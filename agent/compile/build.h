@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <hg/event.h>
+
 #include "compile/device.h"
 #include "compile/image.h"
 #include "compile/lines.h"
@@ -132,6 +134,12 @@ static inline uint32_t object_of_rate_limit(const struct model *m, size_t i)
 {
 	return object_of_gateway_load_balancer(m, 0) +
 	       (uint32_t)(m->n_gateway_load_balancers + i);
+}
+
+/* Its meter's number: balancers_choose() comes first. */
+static inline uint32_t id_of_gateway_load_balancer(const struct build *b, size_t i)
+{
+	return b->meters[b->m->n_load_balancers + i] - HG_METER_BALANCER;
 }
 
 /* NAT instances among the first 'n' NAT gateways. */

@@ -419,6 +419,7 @@ static bool pools_are_good(const struct image *image)
 		const struct hg_gwlb *g = image_record(image, h->gwlbs, i, sizeof(*g));
 
 		if (g->vpc >= h->vpcs.n || g->object >= h->objects.n ||
+		    (g->meter && g->meter != HG_METER_BALANCER + i) ||
 		    g->meter >= HG_METERS || g->pool >= h->pools.n ||
 		    g->subnet >= h->subnets.n)
 			return false;

@@ -271,6 +271,8 @@ struct verdict eval_packet(struct eval *e, uint32_t device, uint32_t door, uint8
 	r = pipeline_arrive(&f, s, r);
 	if (r == PIPELINE_OPEN)
 		r = pipeline_decide(&f, s, &is_answer);
+	if (r == PIPELINE_GIVEN)
+		r = pipeline_given(&f, s) ?: pipeline_decide(&f, s, &is_answer);
 	if (r == 0 && s->pkt.act)
 		r = pipeline_rewrite(&f, s);
 	r = account(&s->pkt, r, is_answer);
@@ -308,6 +310,8 @@ void eval_explain(struct eval *e, uint32_t device, uint32_t door, const uint8_t 
 	r = pipeline_ask(&f, s, &e->trace);
 	if (r == PIPELINE_OPEN)
 		r = pipeline_decide(&f, s, &is_answer);
+	if (r == PIPELINE_GIVEN)
+		r = pipeline_given(&f, s) ?: pipeline_decide(&f, s, &is_answer);
 	pipeline_explain(s, &e->trace, r);
 	*ret = e->trace;
 }

@@ -56,6 +56,9 @@ struct host_frame {
 
 #define TARGET_DATA(frame) ((void *)((struct host_frame *)(frame))->data)
 #define TARGET_END(frame)  (TARGET_DATA(frame) + ((struct host_frame *)(frame))->size)
+#define TARGET_XDP_DATA(frame) \
+	TARGET_DATA(frame) /* nobody's: its frames are not of XDP */
+#define TARGET_XDP_END(frame) TARGET_END(frame)
 
 static struct {
 	struct host_map maps[HOST_MAPS];
@@ -153,9 +156,23 @@ static inline uint32_t bpf_get_prandom_u32(void)
 	return 0;
 }
 
-enum { BPF_ADJ_ROOM_NET };
+enum {
+	BPF_ADJ_ROOM_NET,
+	BPF_ADJ_ROOM_MAC,
+	BPF_F_ADJ_ROOM_FIXED_GSO = 1 << 0,
+	BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 = 1 << 1,
+	BPF_F_ADJ_ROOM_ENCAP_L4_UDP = 1 << 4,
+};
 
-/* The frame moves, as below; what is there of it stays, the room is behind the IP header. */
+static inline long bpf_xdp_adjust_head(void *ctx, int more)
+{
+	(void)ctx;
+	(void)more;
+	return -1;
+}
+
+/* The frame moves, as below; what is there of it stays, the room is behind the IP header, or that
+ * of the link. */
 static inline long bpf_skb_adjust_room(void *ctx, int32_t more, uint32_t mode,
 				       uint64_t flags)
 {
@@ -163,19 +180,19 @@ static inline long bpf_skb_adjust_room(void *ctx, int32_t more, uint32_t mode,
 	struct host_frame *f = ctx;
 	size_t at = 14, from;
 
-	(void)mode;
 	(void)flags;
 	if (f->size <= at)
 		return -1;
-	at += f->data[at] >> 4 == 6 ? 40 : 20;
+	if (mode == BPF_ADJ_ROOM_NET)
+		at += f->data[at] >> 4 == 6 ? 40 : 20;
 	from = more < 0 ? at + (size_t)-more : at;
-	if (f->size < from || f->size + 64 > sizeof(moved))
+	if (f->size < from || f->size + 128 > sizeof(moved))
 		return -1;
-	memcpy(moved, f->data, at);
+	memmove(moved + at + (more > 0 ? (size_t)more : 0), f->data + from,
+		f->size - from);
 	if (more > 0)
 		memset(moved + at, 0, (size_t)more);
-	memcpy(moved + at + (more > 0 ? (size_t)more : 0), f->data + from,
-	       f->size - from);
+	memmove(moved, f->data, at);
 	f->data = moved;
 	f->size += (size_t)(ssize_t)more;
 	return 0;

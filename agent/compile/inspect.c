@@ -39,20 +39,26 @@ static int inspect_fill(struct build *b, struct targets *t, size_t i, struct hg_
 
 int inspects_write(struct build *b, struct targets *t, struct hg_header *head)
 {
-	uint32_t n = (uint32_t)b->m->n_gateway_load_balancers + 1, line;
+	size_t n = b->m->n_gateway_load_balancers;
+	uint32_t line, n_ids = 1;
 	int r;
 
-	r = lines_reserve(&b->lines, n, &line);
+	for (size_t i = 0; i < n; i++)
+		if (id_of_gateway_load_balancer(b, i) >= n_ids)
+			n_ids = id_of_gateway_load_balancer(b, i) + 1;
+	r = lines_reserve(&b->lines, n_ids, &line);
 	if (r < 0)
 		return r;
-	head->gwlbs = (struct hg_table){ line, n };
-	for (uint32_t i = 1; i < n && r == 0; i++) {
+	head->gwlbs = (struct hg_table){ line, n_ids };
+	for (size_t i = 0; i < n && r == 0; i++) {
 		struct hg_gwlb gwlb;
 
 		/* Its pool may move the lines. */
-		r = inspect_fill(b, t, i - 1, &gwlb);
+		r = inspect_fill(b, t, i, &gwlb);
 		if (r == 0)
-			memcpy(lines_at(&b->lines, line + i), &gwlb, sizeof(gwlb));
+			memcpy(lines_at(&b->lines,
+					line + id_of_gateway_load_balancer(b, i)),
+			       &gwlb, sizeof(gwlb));
 	}
 	return r;
 }

@@ -3,7 +3,7 @@
 
 /* inspect: gateway load balancers of the image.
  *
- * Shape    Records in model order, from 1; the pool of each is that of its appliances' IPv4
+ * Shape    Records by id, which meters give (balancer.h); the pool of each is that of its appliances' IPv4
  *          addresses, in every zone.
  * Owner    Appends to the image of 'b'; fills head->gwlbs.
  * Errors   -ENOMEM, -E2BIG.

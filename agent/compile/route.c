@@ -527,7 +527,7 @@ static void route_fill(const struct build *b, const struct route_table *rt,
 		break;
 	case ROUTE_GATEWAY_LOAD_BALANCER:
 		ret->kind = HG_ROUTE_GATEWAY_LOAD_BALANCER;
-		ret->target = (uint32_t)i + 1;
+		ret->target = id_of_gateway_load_balancer(b, i);
 		ret->object = object_of_gateway_load_balancer(m, i);
 		break;
 	}

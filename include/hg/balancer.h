@@ -48,6 +48,20 @@ HG_IMAGE_INLINE __u64 hg_balancer_hash_source(const struct hg_tuple *t, __u32 se
 	return h ^ h >> 32;
 }
 
+/* What a gateway load balancer chooses by: of both directions of a connection, and of all that
+ * it calls the same, one number. 'n' is 5, 3 or 2: with ports, without, or addresses alone. */
+HG_IMAGE_INLINE __u64 hg_balancer_hash_both(const struct hg_tuple *t, __u32 n, __u32 seed)
+{
+	struct hg_tuple end = { .saddr = t->saddr, .sport = n == 5 ? t->sport : 0 };
+	__u64 h = hg_balancer_hash(&end, 0, seed);
+
+	end.saddr = t->daddr;
+	end.sport = n == 5 ? t->dport : 0;
+	h += hg_balancer_hash(&end, 0, seed);
+	h = (h + (n == 2 ? 0 : t->protocol)) * 0xbf58476d1ce4e5b9ULL;
+	return h ^ h >> 32;
+}
+
 /* The slot of a ring. */
 HG_IMAGE_INLINE __u32 hg_balancer_slot(__u64 hash)
 {

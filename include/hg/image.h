@@ -400,7 +400,15 @@ struct hg_target {
 };
 HG_SIZE(struct hg_target, 32);
 
-/* A gateway load balancer. */
+/* What an appliance gives back has a zone of its own, in which the answers of what it was sent
+ * are waited for: that of its gateway load balancer's id. */
+#define HG_ZONE_INSPECT       0xf000U
+#define HG_ZONE_IS_INSPECT(z) ((z) >= HG_ZONE_INSPECT)
+_Static_assert(HG_MAX_ZONES < HG_ZONE_INSPECT && HG_MAX_BALANCERS < 0x1000,
+	       "zones of gateway load balancers are not their own");
+
+/* A gateway load balancer. Its id is its meter less HG_METER_BALANCER, so that it means the same
+ * in every image; ids of load balancers are empty records here. */
 struct hg_gwlb {
 	__u32 vpc;
 	__u32 object;

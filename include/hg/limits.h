@@ -62,7 +62,7 @@
 #define HG_MAX_CELLS       (1U << 25) /* a classifier: 128 MiB */
 #define HG_MAX_ROUTE_CELLS (1U << 27) /* a VPC: 512 MiB */
 #define HG_MAX_DEVICES     4095
-#define HG_MAX_ZONES       65535
+#define HG_MAX_ZONES       61439 /* above are those of HG_ZONE_INSPECT */
 
 /* What a packet may cost. */
 #define HG_MAX_VLANS      2

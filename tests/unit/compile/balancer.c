@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include <hg/event.h>
+
 #include "base/cleanup.h"
 #include "lookup.h"
 
@@ -369,8 +371,11 @@ static void test_hosts(void)
 
 static void test_inspect(void)
 {
-	const struct hg_gwlb *g = image_record(image, head->gwlbs, 1, HG_LINE);
+	/* Its id is its meter's, the last. */
+	const struct hg_gwlb *g =
+		image_record(image, head->gwlbs, head->gwlbs.n - 1, HG_LINE);
 
+	is(g->meter, HG_METER_BALANCER + head->gwlbs.n - 1, "a meter is an id");
 	is_str(image_object_name(image, g->object), "see",
 	       "a gateway load balancer is there");
 	is_str(members_of(pool_of(g->pool)), "10.0.1.40:6081*1 10.0.1.10:6081*1",

@@ -95,9 +95,12 @@ static const char *meters_of(const struct image *made)
 	for (uint32_t id = 1; id < h->gwlbs.n; id++) {
 		const struct hg_gwlb *g = image_record(made, h->gwlbs, id, HG_LINE);
 
-		n += (size_t)sprintf(buf + n, "%s%s%u", n ? " " : "",
+		if (!g->meter)
+			continue;
+		n += (size_t)sprintf(buf + n, "%s%s%u%s", n ? " " : "",
 				     image_object_name(made, g->object),
-				     g->meter - HG_METER_BALANCER);
+				     g->meter - HG_METER_BALANCER,
+				     g->meter == HG_METER_BALANCER + id ? "" : "!");
 	}
 	return buf;
 }
