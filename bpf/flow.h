@@ -115,9 +115,11 @@ static __always_inline __u64 flow_hash6(const union flow_key6 *k)
 	__u64 h = (k->w[0] ^ hg_seed[0]) * 0x9e3779b97f4a7c15ULL;
 	__u64 g = (k->w[2] ^ hg_seed[1]) * 0xbf58476d1ce4e5b9ULL;
 
-	h = (h ^ h >> 32) + (k->w[1] ^ hg_seed[2]);
-	g = (g ^ g >> 32) + (k->w[3] ^ hg_seed[3]);
-	h = (h * 0x94d049bb133111ebULL) ^ (g * 0x9e3779b97f4a7c15ULL);
+	h = ((h ^ h >> 32) + (k->w[1] ^ hg_seed[2])) * 0x94d049bb133111ebULL;
+	g = ((g ^ g >> 32) + (k->w[3] ^ hg_seed[3])) * 0x9e3779b97f4a7c15ULL;
+	/* Both ends count their hosts in the last byte, which is the highest of a word, where a
+	 * product leaves it: before the two meet, each must have left its place. */
+	h = ((h ^ h >> 32) + (g ^ g >> 29)) * 0xbf58476d1ce4e5b9ULL;
 	h ^= h >> 29;
 	h = (h + k->w[4]) * 0xbf58476d1ce4e5b9ULL;
 	h ^= h >> 29;
