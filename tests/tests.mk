@@ -110,6 +110,7 @@ bench: all $(BENCH) $(O)/tests/bench/bench.bpf.o ## what packets cost; see docs/
 	$(Q)$(O)/tests/bench/path $(O)/tests/bench/bench.bpf.o
 	$(Q)$(O)/tests/bench/gateway
 	$(Q)HG_BUILD=$(abspath $(O)) tests/bench/nat
+	$(Q)HG_BUILD=$(abspath $(O)) tests/bench/balance
 # Programs that only tests load.
 $(O)/tests/%.bpf.o: tests/%.bpf.c
 	$(call msg,BPF,$@)

@@ -88,7 +88,7 @@ int bench_out(struct __sk_buff *skb)
 	return door_out(skb, NEXT_OUT);
 }
 
-/* ---- through a NAT gateway ---- */
+/* ---- through a NAT gateway or a balancer ---- */
 
 struct bench_frame {
 	struct ethhdr eth;
@@ -103,6 +103,7 @@ __u8 bench_template[sizeof(struct bench_frame)];
 __u32 bench_server;   /* host order; the first */
 __u32 bench_elastic;  /* host order */
 __u32 bench_is_reply; /* 1: from the servers */
+__u32 bench_is_one;   /* 1: all clients speak to the first server, a balancer */
 
 /* All of it: the packet before has been rewritten, and went. */
 static __always_inline int bench_write_nat(void *data, void *end)
@@ -123,7 +124,7 @@ static __always_inline int bench_write_nat(void *data, void *end)
 		f->tcp.seq = bpf_htonl((__u32)i);
 	} else {
 		f->ip.saddr = bpf_htonl(bench_saddr + at);
-		f->ip.daddr = bpf_htonl(bench_server + at);
+		f->ip.daddr = bpf_htonl(bench_server + (bench_is_one ? 0 : at));
 		f->tcp.source = port;
 		f->tcp.dest = bpf_htons(443);
 		f->tcp.ack_seq = bpf_htonl((__u32)i + 1);

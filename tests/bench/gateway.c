@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a NAT gateway costs: BPF_PROG_TEST_RUN of the product's doors and of its choice of
- * ports behind a generator (bench.bpf.c), net of the generator. Medians of interleaved
- * rounds; docs/performance.md has a run of it.
+/* What a NAT gateway and a load balancer cost: BPF_PROG_TEST_RUN of the product's doors and of
+ * its choice of ports behind a generator (bench.bpf.c), net of the generator. Medians of
+ * interleaved rounds; docs/performance.md has a run of it.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -86,7 +86,7 @@ static void load(uint32_t max_flows)
 
 /* ---- rules ---- */
 
-static const char rules[] =
+static const char nat_rules[] =
 	"{ \"headgate\": 1, \"vpcs\": { \"v\": { \"cidrs\": [\"10.0.0.0/16\"] } },"
 	"  \"settings\": { \"timeouts\": { \"tcp_syn\": 300 } },"
 	"  \"subnets\": { \"private\": { \"vpc\": \"v\", \"device\": \"in0\","
@@ -109,6 +109,28 @@ static const char rules[] =
 #define SERVER  0xc6120001U
 #define ELASTIC 0xcb007114U
 
+/* Clients are outside; each is a connection of one of so many targets. */
+static const char balancer_rules[] =
+	"{ \"headgate\": 1, \"vpcs\": { \"v\": { \"cidrs\": [\"10.0.0.0/16\"] } },"
+	"  \"settings\": { \"tcp_loose\": %s },"
+	"  \"subnets\": { \"private\": { \"vpc\": \"v\", \"device\": \"in0\","
+	"      \"cidrs\": [\"10.0.32.0/20\"] } },"
+	"  \"internet_gateways\": { \"igw\": { \"vpc\": \"v\", \"device\": \"out0\","
+	"      \"next_hop\": [\"203.0.113.1\"] } },"
+	"  \"route_tables\": { \"main\": { \"vpc\": \"v\", \"main\": true, \"routes\": ["
+	"      { \"to\": \"0.0.0.0/0\", \"via\": \"internet_gateway/igw\" } ] } },"
+	"  \"load_balancers\": { \"edge\": { \"addresses\": [\"203.0.113.30\"],"
+	"      \"listeners\": [ { \"protocol\": \"tcp\", \"port\": 443,"
+	"        \"syn_protection\": \"off\","
+	"        \"forward\": [ { \"target_group\": \"web\" } ] } ] } },"
+	"  \"target_groups\": { \"web\": { \"protocol\": \"tcp\", \"port\": 8443,"
+	"      \"preserve_client_ip\": %s, \"targets\": [";
+
+#define OUTSIDE 0x0b000000U /* 11.0.0.0 and the next */
+#define TARGET  0x0a002010U /* 10.0.32.16 and the next */
+#define TARGETS 100U
+#define VIRTUAL 0xcb00711eU
+
 static uint32_t in_id, out_id;
 static struct hg_port *port; /* of lo, where test runs come from */
 
@@ -125,8 +147,9 @@ static void hop_put(struct hg_hop *hops, uint32_t address)
 				   .mtu = 1500 };
 }
 
-/* Both devices are lo; which of them a packet comes in by is what the port table says. */
-static void apply(void)
+/* Both devices are lo; which of them a packet comes in by is what the port table says. Clients
+ * are behind 'in', servers behind 'out'. */
+static void apply(const char *rules, const char *in, const char *out)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_(model_freep) struct model *model = NULL;
@@ -148,13 +171,15 @@ static void apply(void)
 		d->mtu = 1500;
 		d->mac[0] = d->mac[5] = 2;
 	}
-	in_id = image_device_find(image, model, "in0");
-	out_id = image_device_find(image, model, "out0");
+	in_id = image_device_find(image, model, in);
+	out_id = image_device_find(image, model, out);
 	port = (struct hg_port *)(lines + h->ports.line) +
 	       (size_t)(LOOPBACK & (h->ports.n - 1)) * 4;
 	hop_put(hops, 0xcb007101);
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		hop_put(hops, CLIENT + i);
+	for (uint32_t i = 0; i < TARGETS; i++)
+		hop_put(hops, TARGET + i);
 	control->word = 1ULL << 32;
 }
 
@@ -329,7 +354,7 @@ static void bench_established(uint32_t n)
 	packets_measure(name, 1000000, false);
 }
 
-static void packets_begin(uint32_t max_flows)
+static void packets_begin(uint32_t max_flows, uint32_t client, uint32_t server)
 {
 	static const uint8_t template[] = { 2, 0, 0,    0, 0, 2,  2, 0, 0,    0, 0,  1,
 					    8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6 };
@@ -340,29 +365,100 @@ static void packets_begin(uint32_t max_flows)
 		die("attach", -errno);
 	memcpy(bench->bss->bench_template, template, sizeof(template));
 	bench->bss->bench_template[46] = 0x50;
-	bench->data->bench_saddr = CLIENT;
-	bench->bss->bench_server = SERVER;
+	bench->data->bench_saddr = client;
+	bench->bss->bench_server = server;
 	bench->bss->bench_elastic = ELASTIC;
-	apply();
 	printf("%u sets\n", n_sets);
 }
 
-static void bench_packets(void)
+static void nat_begin(uint32_t max_flows)
 {
-	printf("  %-56s %7s   %s\n", "net ns a packet, XDP door, NAT, IPv4 TCP, one CPU",
-	       "median", "least .. most");
-	packets_begin(HG_DEFAULT_FLOWS);
-	bench_established(1000);
+	packets_begin(max_flows, CLIENT, SERVER);
+	apply(nat_rules, "in0", "out0");
+}
+
+static void nat_new(void)
+{
 	forget();
 	face(false, TCP_SYN);
 	bench->data->bench_flows = 0;
 	bench->bss->bench_next = 0;
 	packets_measure("new, port and both entries", 20000, true);
+}
+
+static void bench_nat(void)
+{
+	printf("  %-56s %7s   %s\n", "net ns a packet, XDP door, NAT, IPv4 TCP, one CPU",
+	       "median", "least .. most");
+	nat_begin(HG_DEFAULT_FLOWS);
+	bench_established(1000);
+	nat_new();
 	bench_bpf__destroy(bench);
-	packets_begin(1000000);
+	nat_begin(1000000);
 	bench_established(1000);
 	bench_established(100000);
 	bench_established(1000000);
+	bench_bpf__destroy(bench);
+}
+
+/* ---- a load balancer ---- */
+
+static void balancer_begin(uint32_t max_flows, bool is_loose, bool is_preserved)
+{
+	static char text[16384];
+	size_t n;
+
+	n = (size_t)snprintf(text, sizeof(text), balancer_rules,
+			     is_loose ? "true" : "false",
+			     is_preserved ? "true" : "false");
+	for (uint32_t i = 0; i < TARGETS; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+				      "%s{ \"address\": \"10.0.32.%u\" }", i ? "," : "",
+				      16 + i);
+	snprintf(text + n, sizeof(text) - n, "] } } }");
+	packets_begin(max_flows, OUTSIDE, VIRTUAL);
+	bench->bss->bench_is_one = 1;
+	apply(text, "out0", "in0");
+}
+
+/* Segments of connections that another gateway had open them: whose target answers is not
+ * known here. */
+static void balancer_established(uint32_t n)
+{
+	char name[80];
+
+	forget();
+	phase(false, TCP_ACK, n);
+	bench->data->bench_flows = n;
+	snprintf(name, sizeof(name), "established, in, %u connections (%u entries)", n,
+		 flows_count());
+	packets_measure(name, 1000000, false);
+}
+
+static void balancer_new(const char *name, bool is_preserved)
+{
+	balancer_begin(HG_DEFAULT_FLOWS, false, is_preserved);
+	forget();
+	face(false, TCP_SYN);
+	bench->data->bench_flows = 0;
+	bench->bss->bench_next = 0;
+	packets_measure(name, 20000, true);
+	bench_bpf__destroy(bench);
+}
+
+static void bench_balancer(void)
+{
+	printf("  %-56s %7s   %s\n",
+	       "net ns a packet, XDP door, 100 targets, IPv4 TCP, one CPU", "median",
+	       "least .. most");
+	balancer_begin(HG_DEFAULT_FLOWS, true, true);
+	balancer_established(1000);
+	bench_bpf__destroy(bench);
+	balancer_new("new, client preserved: target and both entries", true);
+	balancer_new("new, not preserved: target, port and both entries", false);
+	balancer_begin(1000000, true, true);
+	balancer_established(1000);
+	balancer_established(1000000);
 	bench_bpf__destroy(bench);
 }
 
@@ -383,6 +479,7 @@ int main(void)
 		die("attach", -errno);
 	bench_ports();
 	bench_bpf__destroy(bench);
-	bench_packets();
+	bench_nat();
+	bench_balancer();
 	return 0;
 }
