@@ -12,7 +12,7 @@ by() { # PORT: who answers 100 new connections
 
 # A cut is of an address and a port: the group whose connections are cut has a port of its own.
 # shellcheck disable=SC2016 # jq's variables
-balancer_up tc '.target_groups.cut = (.target_groups.web | .connection_termination = true | .deregistration_delay = 3 | .port = 8081)
+balancer_up tc '.target_groups.cut = (.target_groups.web | .connection_termination = true | .deregistration_delay = 6 | .port = 8081)
 	| .target_groups.old = .target_groups.web
 	| def to($group; $port): { protocol: "tcp", port: $port, forward: [{ target_group: $group, weight: 1 }] };
 	.load_balancers.edge.listeners += [to("cut"; 81), to("old"; 82)]'
@@ -25,13 +25,13 @@ diag "connections: $had $had_cut $had_old"
 # ---- a target leaves ----
 edit '(.target_groups.web, .target_groups.cut).targets |= map(select(.interface != "s1"))'
 check "a target is taken out of two groups" apply
+is "$(opens 81)" "$had_cut" "the connections that are to be cut live on while the delay does"
 check "it drains in one" is_state_of web interface/s1:8080 'draining Target.DeregistrationInProgress false'
 check "and in the other" is_state_of cut interface/s1:8081 'draining Target.DeregistrationInProgress false'
 check "but not in a third" is_state_of old interface/s1:8080 'healthy  true'
 is "$(by 80)" '[100,"s2 s3 s4 s5"]' "and takes no new connection there"
 is "$(by 82)" '[100,"s1 s2 s3 s4 s5"]' "as it does by another group"
-is "$(opens 81)" "$had_cut" "the connections that are to be cut live on while the delay does"
-check "and are cut at its end" within 10 none_open 81 s1
+check "and are cut at its end" within 20 none_open 81 s1
 is "$(kept 81 '.ended')" "{\"s1\":{\"reset\":$(jq .s1 <<<"$had_cut")}}" "each with a reset, and nobody else's"
 check "all others go on" comes_on 80
 is "$(opens 80)" "$had" "those of the target itself, too"
