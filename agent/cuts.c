@@ -25,7 +25,13 @@ static bool target_add(struct cuts *c, const struct health_cut *cut, uint32_t me
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
 	static const unsigned wanted[] = { HEALTH_CUT_TCP, HEALTH_CUT_UDP };
+	struct flow_target appliance = { .meter = meter, .family = 4 };
 	bool is_whole = true;
+
+	if (cut->protocols & HEALTH_CUT_GENEVE && cut->addresses[0].family == 4) {
+		memcpy(&appliance.address, cut->addresses[0].bytes, 4);
+		is_whole = vec_push(&c->fresh, appliance);
+	}
 
 	for (size_t i = 0; i < 4; i++) {
 		const struct addr *a = &cut->addresses[i & 1];
@@ -43,8 +49,6 @@ void cuts_add(struct cuts *c, const struct image *image, const struct health_cut
 {
 	bool meters[HG_METERS], is_whole = true;
 
-	if (!(cut->protocols & (HEALTH_CUT_TCP | HEALTH_CUT_UDP)))
-		return;
 	if (meters_of_group(image, cut->group, meters) == 0)
 		meters_of_group(image, NULL, meters);
 	for (uint32_t i = 1; i < HG_METERS; i++)

@@ -9,6 +9,8 @@
  * first line is read to find that it is another target's, and its pair only when it is not: 7 ns
  * an entry of a table that is larger than the cache, most of it waiting for memory.
  *
+ * What an appliance has is not over, but another's: its address is taken from both entries.
+ *
  * Who races. A packet that was judged before the cut may store its epoch and its life after
  * it: nothing is lost but the cut, and whoever cuts does so twice. An entry may be
  * freed and given to another connection between our look at its key and our store; then
@@ -76,6 +78,26 @@ static bool entry_cut(const struct entry *e, uint64_t word, uint32_t now)
 	return false;
 }
 
+/* The next packet gives both another appliance. An entry that was given to another connection
+ * meanwhile is met with that one's word in its place, and left. */
+static bool entry_move(const struct entry *e, const struct entry *pair, uint64_t word,
+		       uint32_t appliance)
+{
+	const struct entry *both[] = { e, pair };
+	bool has_moved = false;
+
+	for (size_t i = 0; i < 2 && entry_word(e) == word; i++) {
+		uint32_t *at = both[i] ? entry_appliance(both[i]) : NULL;
+		uint32_t was = appliance;
+
+		if (at && state_is_balanced(both[i]->state) &&
+		    __atomic_compare_exchange_n(at, &was, 0, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			has_moved = true;
+	}
+	return has_moved;
+}
+
 static bool index_cut(const struct flow_tables *t, unsigned family, uint32_t index,
 		      const struct flow_target *cuts, size_t n, uint32_t now)
 {
@@ -94,6 +116,8 @@ static bool index_cut(const struct flow_tables *t, unsigned family, uint32_t ind
 	pair_word = has_pair ? entry_word(&pair) : 0;
 	if (entry_word(&e) != word)
 		return false;
+	if (!target.protocol)
+		return entry_move(&e, has_pair ? &pair : NULL, word, target.address.w[0]);
 	if (pair_word)
 		entry_cut(&pair, pair_word, now);
 	return entry_cut(&e, word, now);
@@ -108,7 +132,7 @@ unsigned flow_cut(const struct flow_tables *t, const struct flow_target *cuts, s
 
 	for (size_t i = 0; i < n; i++) {
 		has4 = has4 || cuts[i].family == HG_FAMILY_4;
-		has6 = has6 || cuts[i].family == HG_FAMILY_6;
+		has6 = has6 || cuts[i].family == HG_FAMILY_6 || !cuts[i].protocol;
 	}
 	if (end - first > n_sets)
 		end = first + n_sets;

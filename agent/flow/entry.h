@@ -66,6 +66,14 @@ static inline bool state_is_balanced(const struct hg_state *s)
 	return HG_BYTES_METER(s->bytes) >= HG_METER_BALANCER;
 }
 
+/* Of one that goes to an appliance: where that is kept, 0: it needs another. Those of load
+ * balancers are translated. */
+static inline uint32_t *entry_appliance(const struct entry *e)
+{
+	return HG_LIFE_FLAGS(e->state->life) & HG_FLOW_NAT ? NULL
+							   : (uint32_t *)(e->state + 1);
+}
+
 /* The other direction, when it still is. */
 static inline bool pair_find(const struct flow_tables *t, unsigned family, uint32_t index,
 			     const struct hg_state *s, struct entry *ret)
@@ -78,15 +86,20 @@ static inline bool pair_find(const struct flow_tables *t, unsigned family, uint3
 	return entry_word(ret) != 0 && ret->state->pair == ((index + 1) | other);
 }
 
-/* Of an entry that is not the opener's: where its packets come from, a balancer's target. */
+/* Of an entry that is not the opener's: where its packets come from, a balancer's target. An
+ * appliance has no port and no protocol, and is IPv4 whatever it inspects. */
 static inline struct flow_target entry_target(const struct entry *e)
 {
 	const struct hg_key4 *k4 = e->key;
 	const struct hg_key6 *k6 = e->key;
 	struct flow_target target = { .meter = HG_BYTES_METER(e->state->bytes),
 				      .family = (uint8_t)e->family };
+	const uint32_t *appliance = entry_appliance(e);
 
-	if (e->family == HG_FAMILY_4) {
+	if (appliance) {
+		target.family = HG_FAMILY_4;
+		target.address.w[0] = __atomic_load_n(appliance, __ATOMIC_RELAXED);
+	} else if (e->family == HG_FAMILY_4) {
 		target.address.w[0] = k4->saddr;
 		target.port = k4->sport;
 		target.protocol = k4->protocol;

@@ -108,6 +108,17 @@ unsigned meters_of_group(const struct image *image, const char *group,
 		ret[vip->meter] = true;
 		n++;
 	}
+	for (uint32_t id = 1; image->lines && id < h->gwlbs.n; id++) {
+		const struct hg_gwlb *g = image_record(image, h->gwlbs, id, sizeof(*g));
+		const struct hg_pool *p =
+			g ? image_record(image, h->pools, g->pool, sizeof(*p)) : NULL;
+
+		if (!p || !g->meter || g->meter >= HG_METERS ||
+		    (group && strcmp(image_object_name(image, p->object), group) != 0))
+			continue;
+		ret[g->meter] = true;
+		n++;
+	}
 	return n;
 }
 

@@ -149,6 +149,41 @@ static void test_6(void)
 	   "both entries, and those of no other target");
 }
 
+/* Appliance 'to' inspects a connection of either family. */
+static void inspect(uint32_t a, uint32_t b, uint32_t to, uint32_t meter)
+{
+	connect4(a, b, 30, 80, TCP, meter);
+	connect6(a, b, 30, 80);
+	for (uint32_t i = a; i <= b; i += b - a) {
+		entry(i)->state.life &= ~((uint32_t)HG_FLOW_NAT << 24);
+		entry6(i)->state.life &= ~((uint32_t)HG_FLOW_NAT << 24);
+		entry(i)->nat_saddr = entry6(i)->nat_saddr4 = to;
+	}
+}
+
+static void test_appliances(void)
+{
+	const struct flow_target t = { .address.w = { 20 },
+				       .meter = BALANCER,
+				       .family = HG_FAMILY_4 };
+
+	fresh();
+	inspect(0, 17, 20, BALANCER);
+	inspect(1, 18, 21, BALANCER);
+	is(cut(t, 1500), 2, "connections of both families leave an appliance");
+	ok(!entry(0)->nat_saddr && !entry(17)->nat_saddr && !entry6(0)->nat_saddr4 &&
+		   !entry6(17)->nat_saddr4,
+	   "both of their entries know of none");
+	ok(HG_LIFE_TIMEOUT(entry(0)->state.life) == 350 &&
+		   HG_LIFE_TIMEOUT(entry6(17)->state.life) == 350,
+	   "and they go on");
+	ok(entry(1)->nat_saddr == 21 && entry(18)->nat_saddr == 21 &&
+		   entry6(1)->nat_saddr4 == 21 && entry6(18)->nat_saddr4 == 21,
+	   "those of another stay with it");
+	is(cut(target4(30, 80), 1500), 0,
+	   "and the servers behind it are no targets of a load balancer");
+}
+
 static void test_many(void)
 {
 	struct flow_target cuts[] = { target4(22, 80), target4(20, 80), target4(22, 80) };
@@ -332,6 +367,7 @@ int main(void)
 {
 	test_which();
 	test_6();
+	test_appliances();
 	test_many();
 	test_races();
 	test_sweep();
