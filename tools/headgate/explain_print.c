@@ -116,6 +116,21 @@ static void print_rewrite(const struct json *answer)
 		printf("destination becomes %s\n", destination);
 }
 
+/* Whom a balancer chose, and out of what. */
+static void print_target(const struct json *answer)
+{
+	const struct json *slot = json_get(answer, "ring_slot");
+	const char *target = view_text(answer, "target"),
+		   *group = view_text(answer, "target_group");
+
+	if (!target || !group)
+		return;
+	printf("target %s of %s", target, group);
+	if (slot)
+		printf(", slot %.0f of its ring", json_number(slot));
+	putchar('\n');
+}
+
 static void print_allowed(const struct json *answer)
 {
 	const struct json *hop = json_get(answer, "next_hop");
@@ -153,6 +168,7 @@ static void print_answer(const struct cli *cli, const struct json *answer)
 		table_print(t, stdout);
 	if (is_allowed)
 		print_rewrite(answer);
+	print_target(answer);
 	printf("%s%s%s", paint_on(cli->colour, paint), is_allowed ? "allowed" : "dropped",
 	       paint_off(cli->colour, paint));
 	if (is_allowed) {
