@@ -289,28 +289,35 @@ HG_GLOBAL int decide_entry(struct scratch *s, struct flow *fl, __u32 is_gate)
 	return 1;
 }
 
-/* A connection through a NAT gateway or balancer that was idle for too long counts, once. Who
- * speaks of a balancer's that is over is told so, before any filter. */
+/* A connection through a NAT gateway or balancer that was idle for too long counts, once. A load
+ * balancer's entries stay, as either side is told so, before any filter, each time that it
+ * speaks of it: until another connection takes them, or they are swept. */
 static __always_inline int decide_over(struct scratch *s, struct flow *over)
 {
-	__u32 flags = HG_LIFE_FLAGS(READ_ONCE(over->state.life));
+	__u32 life = READ_ONCE(over->state.life);
 	__u32 meter = HG_BYTES_METER(READ_ONCE(over->state.bytes));
 	struct pkt *pkt = &s->pkt;
+	int stays = meter >= HG_METER_BALANCER && HG_LIFE_FLAGS(life) & HG_FLOW_NAT;
 
-	if (meter && pkt->commit &&
-	    HG_LIFE_STATE(READ_ONCE(over->state.life)) == HG_STATE_ESTABLISHED &&
-	    flow_forget(over, pkt->tuple.family)) {
+	/* XDP has no word to tell its sender, and the TC door must see it as well. */
+	if (pkt->may_punt && meter)
+		return route_punt(pkt);
+	if (meter && pkt->commit && HG_LIFE_STATE(life) == HG_STATE_ESTABLISHED &&
+	    (stays ? flow_end(over, pkt->tuple.family)
+		   : flow_forget(over, pkt->tuple.family))) {
 		account_idle(pkt, meter);
 		s->was_idle = 1;
 	}
 	if (meter < HG_METER_BALANCER || pkt->tuple.protocol != IPPROTO_TCP || pkt->opens)
 		return 0;
+	pkt->meter = meter;
+	pkt->is_back = !(HG_LIFE_FLAGS(life) & HG_FLOW_ORIGINAL);
+	trace_step(pkt, HG_STAGE_flow, 0, 0, 0, 0);
+	if (stays)
+		return balancer_reset(pkt);
 	if (pkt->commit)
 		flow_forget(over, pkt->tuple.family);
-	pkt->meter = meter;
-	pkt->is_back = !(flags & HG_FLOW_ORIGINAL);
-	trace_step(pkt, HG_STAGE_flow, 0, 0, 0, 0);
-	return flags & HG_FLOW_NAT ? balancer_reset(pkt) : -HG_DROP_NO_FLOW;
+	return -HG_DROP_NO_FLOW;
 }
 
 /* What is known of the connection. 0: the entry was given to another one meanwhile, whose
@@ -472,21 +479,6 @@ static __always_inline int decide_settle(struct scratch *s, struct flow *fl)
 	return 0;
 }
 
-/* An echo request to the router. */
-static __always_inline int decide_is_ping(const struct scratch *s)
-{
-	const struct pkt *pkt = &s->pkt;
-	const struct hg_subnet *to = image_subnet(pkt, s->ends.dst.subnet);
-
-	if (!to || !is_icmp(pkt) || pkt->frag != FRAG_NONE || pkt->given)
-		return 0;
-	if (pkt->tuple.family == HG_FAMILY_4)
-		return pkt->key >> 8 == ICMP_ECHO_REQUEST &&
-		       to->router4 == pkt->tuple.daddr.w[0];
-	return pkt->key >> 8 == ICMP6_ECHO_REQUEST &&
-	       addr_equal(&to->router6, &pkt->tuple.daddr);
-}
-
 /* Does this door forward, by the routes of the sender's subnet? */
 static __always_inline int decide_is_gate(const struct pkt *pkt,
 					  const struct hg_device *d)
@@ -547,21 +539,21 @@ static __noinline int decide(struct frame *f, struct scratch *s, struct hg_devic
 		r = decide_ends(f, s, d, is_gate);
 	if (r)
 		return r;
-	if (is_gate && decide_is_ping(s)) {
+	if (is_gate && route_is_ping(s)) {
 		pkt->reply = REPLY_ECHO;
 		return route_to_kernel(pkt);
 	}
 	if (!is_gate && decide_turns(s, d, fl))
 		is_gate = GATE_TURN;
 	if (fl && !decide_entry(s, fl, is_gate)) {
-		/* XDP has no word to tell its sender, and the TC door must see it as well. */
-		if (pkt->may_punt && HG_BYTES_METER(READ_ONCE(fl->state.bytes)))
-			return route_punt(pkt);
 		over = fl;
 		fl = NULL;
 		r = decide_over(s, over);
 		if (r)
 			return r;
+		/* What opens anew from where a target answered is not the balancer's. */
+		if (is_gate == GATE_TURN && !s->ends.dst.vip)
+			is_gate = GATE_NOT;
 	}
 	if (fl && is_gate && !decide_load(s, fl))
 		fl = NULL;

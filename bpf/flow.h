@@ -441,6 +441,35 @@ HG_GLOBAL int flow_free_port6(__u32 at)
 	return 0;
 }
 
+/* One direction of a connection that is over ends for all to see. Returns its HG_FLOW_* if it
+ * did by this call. */
+static __always_inline __u32 flow_end_one(struct flow *fl)
+{
+	__u32 life = READ_ONCE(fl->state.life);
+	__u32 ended =
+		HG_LIFE(HG_LIFE_TIMEOUT(life), HG_STATE_CLOSING, HG_LIFE_FLAGS(life));
+
+	if (HG_LIFE_STATE(life) != HG_STATE_ESTABLISHED ||
+	    __sync_val_compare_and_swap(&fl->state.life, life, ended) != life)
+		return 0;
+	return HG_LIFE_FLAGS(life);
+}
+
+/* Both do, and stay where they are. 1: by this call. */
+HG_GLOBAL int flow_end(struct flow *fl, __u32 family)
+{
+	struct flow *pair;
+	__u32 flags;
+
+	if (!fl)
+		return 0;
+	pair = flow_pair(fl, family);
+	flags = flow_end_one(fl);
+	if (pair)
+		flags |= flow_end_one(pair);
+	return !!(flags & HG_FLOW_ORIGINAL);
+}
+
 /* Both directions leave. 1: by this call. */
 HG_GLOBAL int flow_forget(struct flow *fl, __u32 family)
 {

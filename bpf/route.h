@@ -121,6 +121,21 @@ static __always_inline int route_punt(struct pkt *pkt)
 	return -ROUTE_PUNTED;
 }
 
+/* An echo request to the router. */
+static __always_inline int route_is_ping(const struct scratch *s)
+{
+	const struct pkt *pkt = &s->pkt;
+	const struct hg_subnet *to = image_subnet(pkt, s->ends.dst.subnet);
+
+	if (!to || !is_icmp(pkt) || pkt->frag != FRAG_NONE || pkt->given)
+		return 0;
+	if (pkt->tuple.family == HG_FAMILY_4)
+		return pkt->key >> 8 == ICMP_ECHO_REQUEST &&
+		       to->router4 == pkt->tuple.daddr.w[0];
+	return pkt->key >> 8 == ICMP6_ECHO_REQUEST &&
+	       addr_equal(&to->router6, &pkt->tuple.daddr);
+}
+
 /* To the kernel of this host. */
 static __always_inline int route_to_kernel(struct pkt *pkt)
 {

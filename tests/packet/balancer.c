@@ -163,8 +163,10 @@ static void story_run(struct stand *s, const struct story *t)
 	back.ack = 77;
 	if (t->hides)
 		back = frame_to(back, t->vip, 0);
-	is_told(s, "web0", back, HG_DROP_NO_FLOW, reset_of(&back),
-		"the target's after that is answered so, too");
+	for (int i = 0; i < 2; i++)
+		is_told(s, "web0", back, HG_DROP_NO_FLOW, reset_of(&back),
+			"the target's after that are answered so, too");
+	is_told(s, t->device, f, HG_DROP_NO_FLOW, reset, "and then the client's");
 }
 
 static void datagrams(struct stand *s, const struct story *t)
