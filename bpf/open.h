@@ -172,6 +172,41 @@ static __always_inline void open_follow(struct scratch *s, __u32 at)
 	to->daddr.w[0] = READ_ONCE(here->room[1]);
 }
 
+#define OPEN_TAKEN (~1U)
+
+/* At 'at' answers of another connection are waited for, which goes on. One that is closing, cut
+ * or over gives way. */
+static __always_inline int open_is_held(const struct scratch *s, __u32 at)
+{
+	struct flow *fl = flow_at(at, s->back.family);
+
+	if (!fl)
+		return 1;
+	if (HG_LIFE_STATE(READ_ONCE(fl->state.life)) != HG_STATE_CLOSING &&
+	    !flow_has_expired(fl, s->back.family, s->pkt.now))
+		return 1;
+	if (flow_is_still(fl, &s->back))
+		flow_forget(fl, s->back.family);
+	return 0;
+}
+
+/* The entry of the answers to a port that was not chosen: the connection's own, or one that
+ * it shares; OPEN_TAKEN. */
+HG_GLOBAL __u32 open_own(struct scratch *s)
+{
+	__u32 at;
+
+	if (!s)
+		return FLOW_LOCKED;
+	at = flow_insert(&s->back, &s->work, s->pkt.now);
+	if (!s->work.had || !open_is_other(s, at))
+		return at;
+	if (open_is_held(s, at))
+		return OPEN_TAKEN;
+	at = flow_insert(&s->back, &s->work, s->pkt.now);
+	return s->work.had && open_is_other(s, at) ? OPEN_TAKEN : at;
+}
+
 HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 {
 	struct flow *here, *there;
@@ -185,10 +220,10 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 		there_at = open_port(s, life, flags);
 	} else {
 		open_there(s, life, flags);
-		there_at = flow_insert(&s->back, &s->work, pkt->now);
-		is_shared = s->work.had;
-		if (is_shared && open_is_other(s, there_at))
+		there_at = open_own(s);
+		if (there_at == OPEN_TAKEN)
 			return -HG_DROP_NAT_NO_PORT;
+		is_shared = s->work.had;
 	}
 	s->work.spares = 0;
 	if (there_at == FLOW_FULL || there_at == FLOW_LOCKED)

@@ -25,7 +25,8 @@
 	"    ['203.0.113.1', '2001:db8:ff::1'] } },"                                    \
 	"'target_groups': {" groups " },"                                               \
 	"'load_balancers': { 'edge': { 'vpc': 'v', 'addresses': ['203.0.113.30', "      \
-	"    '2001:db8:30::1'], 'listeners': [" listeners " ] } } }"
+	"    '203.0.113.31', '2001:db8:30::1', '2001:db8:30::2'], 'listeners': "        \
+	"[" listeners " ] } } }"
 
 #define LISTENER(forward)                                                        \
 	"{ 'protocol': 'tcp', 'port': 443, 'syn_protection': 'off', 'forward': " \
@@ -175,6 +176,14 @@ static void pinned(struct stand *s)
 	is(moved, 0, "so does one that left");
 }
 
+/* From whoever is there. */
+static struct frame bare(struct frame f)
+{
+	memset(f.smac, 0, sizeof(f.smac));
+	memset(f.dmac, 0, sizeof(f.dmac));
+	return f;
+}
+
 static struct frame reset_of(const struct frame *f)
 {
 	struct frame reset = frame_reply(f);
@@ -214,38 +223,91 @@ static void left(struct stand *s)
 	}
 }
 
+/* A target and its port, as the agent cuts it. */
+static void cut_target(struct stand *s, const char *target, unsigned n, const char *says)
+{
+	struct flow_tables t = { .hz = dataplane_hz(stand_plane(s)) };
+	struct flow_target it = { .port = htons(8443), .protocol = 6 };
+	struct image image = dataplane_image(stand_plane(s));
+	bool is_6 = strchr(target, ':');
+
+	it.family = is_6 ? HG_FAMILY_6 : HG_FAMILY_4;
+	inet_pton(is_6 ? AF_INET6 : AF_INET, target, &it.address);
+	it.meter = ((struct hg_vip *)&image.lines[image_header(&image)->vips.line + 1])
+			   ->meter;
+	t.sets4 = dataplane_flows4(stand_plane(s), &t.n_sets);
+	t.sets6 = dataplane_flows6(stand_plane(s), &t.n_sets);
+	is(flow_cut(&t, &it, 1, dataplane_now(stand_plane(s)), 0, t.n_sets), n, "%s",
+	   says);
+}
+
 static void cut(struct stand *s)
 {
 	struct frame f = syn(3, 40000), back;
-	struct flow_tables t = { .hz = dataplane_hz(stand_plane(s)) };
-	struct flow_target it = { .port = htons(8443),
-				  .protocol = 6,
-				  .family = HG_FAMILY_4 };
-	struct image image;
 	char target[32];
 
 	stand_rules(s, RULES("", LISTENER(TO("a", "1")), GROUP("a", KEEP, BOTH)));
 	stand_reset(s);
 	snprintf(target, sizeof(target), "10.0.1.%u", target_of(s, f));
-	t.sets4 = dataplane_flows4(stand_plane(s), &t.n_sets);
-	t.sets6 = dataplane_flows6(stand_plane(s), &t.n_sets);
-	inet_pton(AF_INET, target, &it.address);
-	image = dataplane_image(stand_plane(s));
-	it.meter = ((struct hg_vip *)&image.lines[image_header(&image)->vips.line + 1])
-			   ->meter;
-	is(flow_cut(&t, &it, 1, dataplane_now(stand_plane(s)), 0, t.n_sets), 1,
-	   "the agent cuts a connection");
-	back = frame_from(frame_reply(&f), target, 8443);
-	memset(back.smac, 0, 6);
-	memset(back.dmac, 0, 6);
+	cut_target(s, target, 1, "the agent cuts a connection");
+	back = bare(frame_from(frame_reply(&f), target, 8443));
 	back.tcp_flags = TCP_ACK;
 	back.ack = 17;
-	is_told(s, "web0", back, HG_DROP_NO_FLOW, reset_of(&back),
-		"its target's next segment is reset");
+	for (int i = 0; i < 2; i++)
+		is_told(s, "web0", back, HG_DROP_NO_FLOW, reset_of(&back),
+			"its target's next segments are reset");
 	f.tcp_flags = TCP_ACK;
 	f.ack = 18;
-	is_told(s, "out0", f, HG_DROP_NO_FLOW, reset_of(&f), "and the client's");
+	for (int i = 0; i < 2; i++)
+		is_told(s, "out0", f, HG_DROP_NO_FLOW, reset_of(&f), "and the client's");
 	ok(target_of(s, syn(3, 40000)), "a SYN opens anew");
+}
+
+/* One source port to two virtual addresses, and one target: its answers would look the same. */
+struct twins {
+	const char *client, *vip, *other, *target, *place, *gateway;
+};
+
+static void twins_end(struct stand *s, const struct twins *t, struct frame f, int how)
+{
+	if (how == 0) {
+		f.tcp_flags = TCP_RST;
+		travels(s, "out0", f, t->place, frame_to(f, t->target, 8443),
+			"a connection that its client resets");
+	} else if (how == 1) {
+		cut_target(s, t->target, 1, "one that is cut");
+	} else {
+		stand_wait(s, 351);
+	}
+}
+
+static void twins(struct stand *s, const struct twins *t)
+{
+	struct frame f = frame_tcp(t->client, 40000, t->vip, 443, TCP_SYN), g, back;
+
+	stand_rules(s, RULES("", LISTENER(TO("a", "1")),
+			     GROUP("a", KEEP,
+				   AT("10.0.1.21", "1") "," AT("fd00:10:0:1::21", "1"))));
+	for (int how = 0; how < 3; how++) {
+		stand_reset(s);
+		travels(s, "out0", f, t->place, frame_to(f, t->target, 8443),
+			"a connection to one address");
+		g = frame_to(f, t->other, 0);
+		is_lost(s, "out0", g, HG_DROP_NAT_NO_PORT,
+			"from its port there is none to another with its target");
+		travels(s, "out0", f, t->place, frame_to(f, t->target, 8443),
+			"which has cost the first nothing");
+		twins_end(s, t, f, how);
+		travels(s, "out0", g, t->place, frame_to(g, t->target, 8443),
+			"gives way to one to another address");
+		back = bare(frame_reply(&g));
+		back.tcp_flags = TCP_SYN | TCP_ACK;
+		travels(s, "web0", frame_from(back, t->target, 8443), t->gateway, back,
+			"from where the answers come");
+		g.tcp_flags = TCP_ACK;
+		travels(s, "out0", g, t->place, frame_to(g, t->target, 8443),
+			"and which goes on");
+	}
 }
 
 /* Of a balancer that speaks for its clients. */
@@ -365,6 +427,13 @@ static void one_arm(struct stand *s)
 	is_told(s, "eth0", f, HG_DROP_NO_FLOW, reset_of(&f), "one arm: unknown segments");
 }
 
+static const struct twins families[] = {
+	{ "198.51.100.1", VIP, "203.0.113.31", "10.0.1.21", "web0 10.0.1.21",
+	  "out0 203.0.113.1" },
+	{ "2001:db8:1::1", "2001:db8:30::1", "2001:db8:30::2", "fd00:10:0:1::21",
+	  "web0 fd00:10:0:1::21", "out0 2001:db8:ff::1" },
+};
+
 int main(void)
 {
 	struct stand *s = stand_new(1 << 14);
@@ -378,6 +447,8 @@ int main(void)
 		pinned(s);
 		left(s);
 		cut(s);
+		for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+			twins(s, &families[i]);
 		ports(s, VIP, "198.51.100.1", "198.51.100.2", "10.0.1.20",
 		      "web0 10.0.1.20");
 		ports(s, "2001:db8:30::1", "2001:db8:1::1", "2001:db8:1::2",
