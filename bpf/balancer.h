@@ -378,6 +378,73 @@ static __always_inline int balancer_answer(struct scratch *s, const struct hg_vi
 	return 0;
 }
 
+/* Has the client written to the node's elastic IP? */
+static __always_inline __u32 balancer_is_public(const struct scratch *s,
+						const struct hg_vip *v)
+{
+	return v->public && s->entry_to.saddr.w[0] == v->public;
+}
+
+/* The VPC that the client is in, by the zone that it came in; 0: none. */
+HG_GLOBAL __u32 balancer_client(const struct scratch *s)
+{
+	const struct header *h;
+	struct hg_table vpcs;
+
+	if (!s)
+		return 0;
+	h = header_find(&s->pkt);
+	if (!h)
+		return 0;
+	vpcs = h->vpcs;
+	for (__u32 i = 1; i <= HG_MAX_VPCS && i < vpcs.n; i++) {
+		const struct hg_vpc *v = table_record(&s->pkt, vpcs, i);
+
+		if (v && s->entry_to.zone && v->zone == s->entry_to.zone)
+			return i;
+	}
+	return s->ends.dst.is_inside ? s->ends.vpc : 0;
+}
+
+/* Out of the node's subnet. There a client that turned round at the internet gateway is its elastic
+ * IP. */
+HG_GLOBAL int balancer_border(struct scratch *s)
+{
+	const struct hg_vip *v;
+	struct end client;
+	struct pkt *pkt;
+	__u32 vpc;
+	int r = 0;
+
+	if (!s)
+		return -HG_DROP_INTERNAL;
+	pkt = &s->pkt;
+	v = image_vip(pkt, s->vip);
+	if (!v)
+		return -HG_DROP_INTERNAL;
+	ends_at(s, v->vpc);
+	if (!v->subnet)
+		return 0;
+	vpc = balancer_is_public(s, v) ? balancer_client(s) : 0;
+	if (vpc) {
+		class_find(pkt, vpc, &pkt->tuple.daddr, &client);
+		if (client.public)
+			pkt->tuple.daddr.w[0] = client.public;
+		ends_at(s, v->vpc);
+	}
+	pkt->at = v->object;
+	if (s->ends.dst.subnet != v->subnet)
+		r = nacl_judge(pkt, v->subnet, HG_EGRESS, s->ends.dst.peer,
+			       &pkt->tuple.saddr);
+	pkt->at = 0;
+	if (vpc) {
+		pkt->tuple.daddr = s->entry_to.daddr;
+		ends_at(s, v->vpc);
+	}
+	s->ends.sender_subnet = v->subnet;
+	return r;
+}
+
 /* From the target to the client's side of the node's subnet. */
 HG_GLOBAL int balancer_back(struct scratch *s)
 {
@@ -407,36 +474,7 @@ HG_GLOBAL int balancer_back(struct scratch *s)
 	balancer_say(s, v->object, r);
 	if (r)
 		return r;
-	ends_at(s, v->vpc);
-	pkt->at = v->object;
-	if (v->subnet && s->ends.dst.subnet != v->subnet)
-		r = nacl_judge(pkt, v->subnet, HG_EGRESS, s->ends.dst.peer,
-			       &pkt->tuple.saddr);
-	pkt->at = 0;
-	if (v->subnet)
-		s->ends.sender_subnet = v->subnet;
-	return r;
-}
-
-/* The VPC that the client is in, by the zone that it came in; 0: none. */
-HG_GLOBAL __u32 balancer_client(const struct scratch *s)
-{
-	const struct header *h;
-	struct hg_table vpcs;
-
-	if (!s)
-		return 0;
-	h = header_find(&s->pkt);
-	if (!h)
-		return 0;
-	vpcs = h->vpcs;
-	for (__u32 i = 1; i <= HG_MAX_VPCS && i < vpcs.n; i++) {
-		const struct hg_vpc *v = table_record(&s->pkt, vpcs, i);
-
-		if (v && s->entry_to.zone && v->zone == s->entry_to.zone)
-			return i;
-	}
-	return s->ends.dst.is_inside ? s->ends.vpc : 0;
+	return balancer_border(s);
 }
 
 /* To the client, as whom it wrote to. 1: and away, by the VPC's internet gateway; 0: to a
@@ -457,7 +495,7 @@ HG_GLOBAL int balancer_return(struct scratch *s)
 		return -HG_DROP_INTERNAL;
 	vpc = balancer_client(s);
 	g = image_gateway(pkt, v->gateway);
-	is_public = v->public && s->entry_to.saddr.w[0] == v->public;
+	is_public = balancer_is_public(s, v);
 	if (is_public && addr_equal(&pkt->tuple.saddr, &v->address))
 		pkt->tuple.saddr.w[0] = v->public;
 	else if (!vpc && s->ends.src.public && pkt->is_error)

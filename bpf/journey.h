@@ -213,6 +213,8 @@ static __always_inline int journey_in6(struct scratch *s, const struct hg_place 
 		trace_step(pkt, HG_STAGE_nat, g->object, 0, 1, 0);
 	s->leg = (struct leg){ .kind = HG_ROUTE_LOCAL };
 	s->ends.sender_subnet = 0;
+	if (s->balanced != BALANCED_BACK)
+		s->vip = s->ends.dst.vip;
 	pkt->act |= ACT_TTL;
 	return 0;
 }
@@ -258,7 +260,7 @@ HG_GLOBAL int journey_outside(struct scratch *s, __u32 uplink, __u32 object)
 	if (s->has_entry && !s->is_related)
 		trace_step(pkt, HG_STAGE_flow, 0, 0, 1,
 			   HG_LIFE_STATE(s->entry.state.life));
-	if (s->balanced && to->kind != HG_PLACE_BALANCER)
+	if (s->balanced && to->kind != HG_PLACE_BALANCER && to->kind != HG_PLACE_VPC)
 		return balancer_lost(s);
 	if (to->kind == HG_PLACE_INSIDE)
 		return journey_refuse_route(s, -HG_DROP_NO_ROUTE);

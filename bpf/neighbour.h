@@ -116,7 +116,8 @@ static __always_inline int neighbour_is_elastic(const struct pkt *pkt,
 		   p->kind != HG_PLACE_BALANCER))
 		return 0;
 	g = image_gateway(pkt, p->gateway);
-	if (p->kind == HG_PLACE_BALANCER)
+	/* A node's is an elastic IP like others. */
+	if (p->kind == HG_PLACE_BALANCER && !p->private_address)
 		return g && neighbour_is_gated(pkt, p->vpc) ? 2 : 0;
 	return g && g->device == pkt->device ? 2 : 0;
 }

@@ -12,67 +12,82 @@
 
 /* 'edge': rules of the node's NACL that come first, each direction, with a comma behind; 'groups': of the balancer;
  * 'peers': who may speak to the target. */
-#define RULES(ingress, egress, groups, peers)                                           \
-	"{ 'headgate': 1,"                                                              \
-	"'vpcs': { 'v': { 'cidrs': ['10.0.0.0/16'] }, 'w': { 'cidrs': ['10.9.0.0/16'] " \
-	"} },"                                                                          \
-	"'subnets': {"                                                                  \
-	"  'pub': { 'vpc': 'v', 'device': 'pub0', 'cidrs': ['10.0.0.0/24'], "           \
-	"           'network_acl': 'edge', 'route_table': 'pub' },"                     \
-	"  'web': { 'vpc': 'v', 'device': 'web0', 'cidrs': ['10.0.1.0/24'] },"          \
-	"  'far': { 'vpc': 'w', 'device': 'far0', 'cidrs': ['10.9.0.0/24'], "           \
-	"           'route_table': 'far' } },"                                          \
-	"'network_acls': { 'edge': { 'vpc': 'v', 'ingress': [" ingress                  \
-	"   { 'rule': 900, 'action': 'allow', 'protocol': 'all', 'cidr': '0.0.0.0/0' }" \
-	"   ], 'egress': [" egress                                                      \
-	"   { 'rule': 900, 'action': 'allow', 'protocol': 'all', 'cidr': '0.0.0.0/0' }" \
-	"   ] } },"                                                                     \
-	"'security_groups': {"                                                          \
-	"  'lb': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '443', "      \
-	"     'peers': ['198.51.100.0/24', '10.0.0.0/8', '203.0.113.0/24'] } ], "       \
-	"     'egress': [ { 'protocol': 'tcp', 'ports': '8443', 'peers': "              \
-	"     ['10.0.1.10/32'] } ] },"                                                  \
-	"  'narrow': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '443', "  \
-	"     'peers': ['192.0.2.0/24'] } ], 'egress': [] },"                           \
-	"  'shut': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '443', "    \
-	"     'peers': ['0.0.0.0/0'] } ], 'egress': [] },"                              \
-	"  'app': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '8443', "    \
-	"     'peers': [" peers "] } ], 'egress': [ { 'protocol': 'all', 'peers': "     \
-	"     ['10.0.0.0/8'] } ] } },"                                                  \
-	"'interfaces': { 'app': { 'subnet': 'web', 'device': 'app0', 'addresses': "     \
-	"    ['10.0.1.10'], 'security_groups': ['app'], 'timeouts': "                   \
-	"    { 'tcp_established': 60 } }, 'cli': { 'subnet': 'pub', 'addresses': "      \
-	"    ['10.0.0.8'] } },"                                                         \
-	"'internet_gateways': { 'igw': { 'vpc': 'v', 'device': 'out0', 'next_hop': "    \
-	"    ['203.0.113.1'] } },"                                                      \
-	"'elastic_ips': { 'e': { 'address': '203.0.113.30' }, "                         \
-	"    'n': { 'address': '203.0.113.31' }, "                                      \
-	"    'c': { 'address': '203.0.113.32', 'interface': 'cli' } },"                 \
-	"'nat_gateways': { 'nat': { 'subnet': 'pub', 'private_address': '10.0.0.5', "   \
-	"    'elastic_ips': ['n'] } },"                                                 \
-	"'peerings': { 'vw': { 'vpcs': ['v', 'w'] } },"                                 \
-	"'route_tables': { 'main': { 'vpc': 'v', 'main': true, 'routes': [ "            \
-	"    { 'to': '203.0.113.0/24', 'via': 'nat_gateway/nat' } ] },"                 \
-	"    'pub': { 'vpc': 'v', 'routes': [ { 'to': '0.0.0.0/0', 'via': "             \
-	"    'internet_gateway/igw' } ] },"                                             \
-	"    'far': { 'vpc': 'w', 'routes': [ { 'to': '10.0.0.0/16', 'via': "           \
-	"    'peering/vw' } ] } },"                                                     \
-	"'target_groups': { 'web': { 'vpc': 'v', 'port': 8443, 'protocol': 'tcp', "     \
-	"    'targets': [ { 'interface': 'app' } ] } },"                                \
-	"'load_balancers': { 'edge': { 'vpc': 'v', 'security_groups': [" groups "], "   \
-	"    'nodes': [ { 'subnet': 'pub', 'address': '10.0.0.30', 'elastic_ip': 'e' "  \
-	"    } ], 'listeners': [ { 'protocol': 'tcp', 'port': 443, 'forward': [ "       \
+#define RULES(ingress, egress, groups, peers)                                            \
+	"{ 'headgate': 1,"                                                               \
+	"'vpcs': { 'v': { 'cidrs': ['10.0.0.0/16', 'fd00:10::/56'] }, 'w': { 'cidrs': "  \
+	"['10.9.0.0/16'] "                                                               \
+	"} },"                                                                           \
+	"'subnets': {"                                                                   \
+	"  'pub': { 'vpc': 'v', 'device': 'pub0', 'cidrs': ['10.0.0.0/24', "             \
+	"           'fd00:10::/64'], "                                                   \
+	"           'network_acl': 'edge', 'route_table': 'pub' },"                      \
+	"  'web': { 'vpc': 'v', 'device': 'web0', 'cidrs': ['10.0.1.0/24', "             \
+	"           'fd00:10:0:1::/64'] },"                                              \
+	"  'far': { 'vpc': 'w', 'device': 'far0', 'cidrs': ['10.9.0.0/24'], "            \
+	"           'route_table': 'far' } },"                                           \
+	"'network_acls': { 'edge': { 'vpc': 'v', 'ingress': [" ingress                   \
+	"   { 'rule': 900, 'action': 'allow', 'protocol': 'all', 'cidr': '0.0.0.0/0' }," \
+	"   { 'rule': 901, 'action': 'allow', 'protocol': 'all', 'cidr': '::/0' }"       \
+	"   ], 'egress': [" egress                                                       \
+	"   { 'rule': 900, 'action': 'allow', 'protocol': 'all', 'cidr': '0.0.0.0/0' }," \
+	"   { 'rule': 901, 'action': 'allow', 'protocol': 'all', 'cidr': '::/0' }"       \
+	"   ] } },"                                                                      \
+	"'security_groups': {"                                                           \
+	"  'lb': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '443', "       \
+	"     'peers': ['198.51.100.0/24', '10.0.0.0/8', '203.0.113.0/24'] } ], "        \
+	"     'egress': [ { 'protocol': 'tcp', 'ports': '8443', 'peers': "               \
+	"     ['10.0.1.10/32'] } ] },"                                                   \
+	"  'narrow': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '443', "   \
+	"     'peers': ['192.0.2.0/24'] } ], 'egress': [] },"                            \
+	"  'shut': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '443', "     \
+	"     'peers': ['0.0.0.0/0'] } ], 'egress': [] },"                               \
+	"  'app': { 'vpc': 'v', 'ingress': [ { 'protocol': 'tcp', 'ports': '8443', "     \
+	"     'peers': [" peers "] } ], 'egress': [ { 'protocol': 'all', 'peers': "      \
+	"     ['10.0.0.0/8'] } ] } },"                                                   \
+	"'interfaces': { 'app': { 'subnet': 'web', 'device': 'app0', 'addresses': "      \
+	"    ['10.0.1.10', 'fd00:10:0:1::10'], 'security_groups': ['app'], 'timeouts': " \
+	"    { 'tcp_established': 60 } }, 'cli': { 'subnet': 'pub', 'addresses': "       \
+	"    ['10.0.0.8'] } },"                                                          \
+	"'internet_gateways': { 'igw': { 'vpc': 'v', 'device': 'out0', 'next_hop': "     \
+	"    ['203.0.113.1', '2001:db8:ff::1'] } },"                                     \
+	"'egress_only_gateways': { 'out': { 'vpc': 'v', 'device': 'out1' } },"           \
+	"'elastic_ips': { 'e': { 'address': '203.0.113.30' }, "                          \
+	"    'n': { 'address': '203.0.113.31' }, "                                       \
+	"    'c': { 'address': '203.0.113.32', 'interface': 'cli' } },"                  \
+	"'nat_gateways': { 'nat': { 'subnet': 'pub', 'private_address': '10.0.0.5', "    \
+	"    'elastic_ips': ['n'] } },"                                                  \
+	"'peerings': { 'vw': { 'vpcs': ['v', 'w'] } },"                                  \
+	"'route_tables': { 'main': { 'vpc': 'v', 'main': true, 'routes': [ "             \
+	"    { 'to': '203.0.113.0/24', 'via': 'nat_gateway/nat' } ] },"                  \
+	"    'pub': { 'vpc': 'v', 'routes': [ { 'to': '0.0.0.0/0', 'via': "              \
+	"    'internet_gateway/igw' }, { 'to': '::/0', 'via': 'internet_gateway/igw' } " \
+	"    ] },"                                                                       \
+	"    'far': { 'vpc': 'w', 'routes': [ { 'to': '10.0.0.0/16', 'via': "            \
+	"    'peering/vw' } ] } },"                                                      \
+	"'target_groups': { 'web': { 'vpc': 'v', 'port': 8443, 'protocol': 'tcp', "      \
+	"    'targets': [ { 'interface': 'app' } ] } },"                                 \
+	"'load_balancers': { 'edge': { 'vpc': 'v', 'security_groups': [" groups "], "    \
+	"    'nodes': [ { 'subnet': 'pub', 'address': '10.0.0.30', 'elastic_ip': 'e' "   \
+	"    }, { 'subnet': 'pub', 'address': 'fd00:10::30' } ], 'listeners': [ { "      \
+	"'protocol': 'tcp', 'port': 443, 'forward': [ "                                  \
 	"    { 'target_group': 'web' } ] } ] } } }"
 
 #define RULE(n, action, port)                                          \
 	"{ 'rule': " n ", 'action': '" action "', 'protocol': 'tcp', " \
 	"'ports': '" port "', 'cidr': '0.0.0.0/0' },"
 
-#define WORLD  "'0.0.0.0/0'"
+#define DENY(cidr) \
+	"{ 'rule': 1, 'action': 'deny', 'protocol': 'all', 'cidr': '" cidr "' },"
+
+#define WORLD  "'0.0.0.0/0', '::/0'"
 #define CLIENT "198.51.100.1"
 #define PUBLIC "203.0.113.30"
 #define NODE   "10.0.0.30"
 #define TARGET "10.0.1.10"
+
+#define CLIENT6 "2001:db8:1::1"
+#define NODE6   "fd00:10::30"
+#define TARGET6 "fd00:10:0:1::10"
 
 static struct frame syn(const char *from, const char *to)
 {
@@ -97,10 +112,11 @@ static struct frame answer(const struct frame *f)
 static void goes(struct stand *s, const char *device, const char *place, struct frame f,
 		 const char *name)
 {
+	const char *target = f.saddr.family == 4 ? TARGET : TARGET6;
 	struct frame back = answer(&f);
 
-	travels(s, device, f, "app0", frame_to(f, TARGET, 8443), "%s", name);
-	travels(s, "app0", frame_from(back, TARGET, 8443), place, back,
+	travels(s, device, f, "app0", frame_to(f, target, 8443), "%s", name);
+	travels(s, "app0", frame_from(back, target, 8443), place, back,
 		"%s, and the answer comes back", name);
 }
 
@@ -114,6 +130,12 @@ static void ways(struct stand *s)
 	     "from inside to the node's address");
 	goes(s, "pub0", "pub0 10.0.0.9", syn("10.0.0.9", NODE), "from the node's subnet");
 	goes(s, "far0", "far0 10.9.0.9", syn("10.9.0.9", NODE), "over a peering");
+	goes(s, "out0", "out0 2001:db8:ff::1", syn(CLIENT6, NODE6),
+	     "from outside to a node's IPv6 address");
+	goes(s, "web0", "web0 fd00:10:0:1::9", syn("fd00:10:0:1::9", NODE6),
+	     "and to that from inside");
+	is_lost(s, "out1", syn(CLIENT6, NODE6), HG_DROP_NO_ROUTE,
+		"where its subnet does not go out nobody comes in");
 	is_lost(s, "web0", syn("10.0.1.9", PUBLIC), HG_DROP_NO_ROUTE,
 		"not through a NAT gateway");
 	is_lost(s, "out0", syn(CLIENT, NODE), HG_DROP_NO_ROUTE,
@@ -140,6 +162,13 @@ static void turns_round(struct stand *s)
 		"the target sees the elastic IP of a client inside");
 	travels(s, "app0", frame_to(frame_from(back, TARGET, 8443), "203.0.113.32", 0),
 		"pub0 10.0.0.8", back, "whom the answer reaches");
+	stand_rules(s, RULES("", DENY("10.0.0.8/32"), "", WORLD));
+	travels(s, "app0", frame_to(frame_from(back, TARGET, 8443), "203.0.113.32", 0),
+		"pub0 10.0.0.8", back,
+		"its private address is not known to the node's NACL");
+	stand_rules(s, RULES("", DENY("203.0.113.32/32"), "", WORLD));
+	is_lost(s, "app0", frame_to(frame_from(back, TARGET, 8443), "203.0.113.32", 0),
+		HG_DROP_NACL_EGRESS, "but its elastic IP");
 }
 
 /* The balancer's clock alone: the target's interface would give up after a minute. */
@@ -256,6 +285,9 @@ static void neighbours(struct stand *s)
 	stand_rules(s, RULES("", "", "", WORLD));
 	ok(travel_run(s, "out0", f).is_answer,
 	   "at the uplink the elastic IP is asked for and answered");
+	f = frame_arp(1, "203.0.113.1", PUBLIC);
+	ok(!travel_run(s, "out1", f).is_answer,
+	   "at another uplink of its VPC it is somebody else's");
 	f = frame_arp(1, "203.0.113.1", NODE);
 	ok(!travel_run(s, "out0", f).is_answer, "the node's own address is not");
 	f = frame_arp(1, "10.0.0.9", NODE);
