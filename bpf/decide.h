@@ -334,12 +334,17 @@ static __always_inline int decide_load(struct scratch *s, struct flow *fl)
 
 /* Would its packets leave otherwise than those before, or by another NAT gateway? That one waits
  * for no answers of theirs. */
-static __always_inline int decide_differs(const struct scratch *s)
+HG_GLOBAL int decide_differs(const struct scratch *s)
 {
-	const struct hg_tuple *now = &s->pkt.tuple, *then = &s->entry_to;
-	/* Answers are waited for in one zone; an opener may come by a way of its own. */
-	__u32 is_opener = HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_ORIGINAL;
+	const struct hg_tuple *now, *then;
+	__u32 is_opener;
 
+	if (!s)
+		return 0;
+	now = &s->pkt.tuple;
+	then = &s->entry_to;
+	/* Answers are waited for in one zone; an opener may come by a way of its own. */
+	is_opener = HG_LIFE_FLAGS(s->entry.state.life) & HG_FLOW_ORIGINAL;
 	return now->family != then->family || !addr_equal(&now->saddr, &then->saddr) ||
 	       !addr_equal(&now->daddr, &then->daddr) || now->sport != then->sport ||
 	       now->dport != then->dport ||
@@ -348,10 +353,13 @@ static __always_inline int decide_differs(const struct scratch *s)
 }
 
 /* The packet is as it goes out; from now on it is again as it came. */
-static __always_inline void decide_arrived(struct scratch *s, __u16 key)
+HG_GLOBAL int decide_arrived(struct scratch *s, __u32 key)
 {
-	struct pkt *pkt = &s->pkt;
+	struct pkt *pkt;
 
+	if (!s)
+		return 0;
+	pkt = &s->pkt;
 	pkt->to = pkt->tuple;
 	pkt->tuple = s->came;
 	pkt->key = key;
@@ -360,6 +368,7 @@ static __always_inline void decide_arrived(struct scratch *s, __u16 key)
 	    !addr_equal(&pkt->to.daddr, &s->came.daddr) ||
 	    pkt->to.sport != s->came.sport || pkt->to.dport != s->came.dport)
 		pkt->act |= ACT_NAT;
+	return 0;
 }
 
 /* What kind of door it is for the packet. */

@@ -86,20 +86,25 @@ static __always_inline void neighbour_speaks(struct frame *f, const struct pkt *
 		neighbour_hear(pkt, d, &pkt->tuple.saddr, eth->h_source);
 }
 
+/* Is gateway 'id' one of 'vpc' at this uplink? A call, as the verifier walks it once then. */
+HG_GLOBAL int neighbour_is_gate(const struct pkt *pkt, __u32 id, __u32 vpc)
+{
+	const struct hg_gateway *g = pkt ? image_gateway(pkt, id) : NULL;
+
+	return g && g->vpc == vpc && g->device == pkt->device;
+}
+
 /* Has 'vpc' a gateway, of either kind, at this uplink? */
 HG_GLOBAL int neighbour_is_gated(const struct pkt *pkt, __u32 vpc)
 {
-	struct hg_table gateways;
+	__u32 n;
 
 	if (!pkt)
 		return 0;
-	gateways = HEADER_TABLE(pkt, gateways);
-	for (__u32 i = 1; i <= 2 * HG_MAX_GATEWAYS && i < gateways.n; i++) {
-		const struct hg_gateway *g = image_gateway(pkt, i);
-
-		if (g && g->vpc == vpc && g->device == pkt->device)
+	n = HEADER_TABLE(pkt, gateways).n;
+	for (__u32 i = 1; i <= 2 * HG_MAX_GATEWAYS && i < n; i++)
+		if (neighbour_is_gate(pkt, i, vpc))
 			return 1;
-	}
 	return 0;
 }
 

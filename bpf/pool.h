@@ -30,9 +30,31 @@ static __always_inline __u32 pool_line(const struct pkt *pkt, __u32 id)
 _Static_assert(POOL_USABLE *HG_LINE == __builtin_offsetof(struct hg_pool, usable),
 	       "the words of struct hg_pool begin within a line");
 
-static __always_inline __u64 pool_word(const struct pkt *pkt, __u32 line, __u32 i)
+static __always_inline __u64 pool_quad(const struct pkt *pkt, __u32 line, __u32 i)
 {
 	return image_quad(pkt, line + POOL_USABLE, i & (HG_POOL_ROOM / 64 - 1));
+}
+
+/* A call, as is pool_try(): inlined, each of their ways out is one more for the verifier in every
+ * turn of the loops below. Neither calls another: eight may be under way. */
+HG_GLOBAL __u64 pool_word(const struct pkt *pkt, __u32 line, __u32 i)
+{
+	return pkt ? pool_quad(pkt, line, i) : 0;
+}
+
+/* The member in a slot, and POOL_TAKES if it takes new connections. */
+#define POOL_TAKES 0x10000U
+
+HG_GLOBAL __u32 pool_try(const struct pkt *pkt, __u32 line, __u32 ring, __u32 slot)
+{
+	__u32 member;
+
+	if (!pkt)
+		return 0;
+	member = image_half(pkt, ring, slot) & (HG_POOL_ROOM - 1);
+	return pool_quad(pkt, line, member >> 6) >> (member & 63) & 1
+		       ? member | POOL_TAKES
+		       : member;
 }
 
 /* The first member that takes new connections from 'slot' on; HG_POOL_ROOM: none. '*slot' is
@@ -43,10 +65,10 @@ static __always_inline __u32 pool_find(const struct pkt *pkt, __u32 line, __u32 
 	__u32 member = 0, at = *slot;
 
 	for (__u32 n = 0; n < POOL_TRIES; n++) {
-		member = image_half(pkt, ring, at) & (HG_POOL_ROOM - 1);
-		if (pool_word(pkt, line, member >> 6) >> (member & 63) & 1) {
+		member = pool_try(pkt, line, ring, at);
+		if (member & POOL_TAKES) {
 			*slot = at;
-			return member;
+			return member & (HG_POOL_ROOM - 1);
 		}
 		at = at + 1 < HG_RING ? at + 1 : 0;
 	}
