@@ -144,6 +144,7 @@ static struct frame reset_of(const struct frame *f)
 
 static void story_run(struct stand *s, const struct story *t)
 {
+	struct hg_meter before, after;
 	struct frame f, reset, back;
 
 	note("%s to %s, %s", t->client, t->vip, t->hides ? "hidden" : "preserved");
@@ -158,6 +159,7 @@ static void story_run(struct stand *s, const struct story *t)
 		"after 351 s data is answered with a reset");
 	is_told(s, t->device, f, HG_DROP_NO_FLOW, reset, "the next one, too");
 	f = converse(s, t, 40000);
+	before = travel_balancer(s, "edge");
 	stand_wait(s, 351);
 	back = frame_from(reply(&f, TCP_ACK), t->target, 8443);
 	back.ack = 77;
@@ -167,6 +169,9 @@ static void story_run(struct stand *s, const struct story *t)
 		is_told(s, "web0", back, HG_DROP_NO_FLOW, reset_of(&back),
 			"the target's after that are answered so, too");
 	is_told(s, t->device, f, HG_DROP_NO_FLOW, reset, "and then the client's");
+	after = travel_balancer(s, "edge");
+	is((long long)(after.idle_timeouts - before.idle_timeouts), 1,
+	   "which counts as one that was idle");
 }
 
 static void datagrams(struct stand *s, const struct story *t)

@@ -237,8 +237,9 @@ static void cut_target(struct stand *s, const char *target, unsigned n, const ch
 			   ->meter;
 	t.sets4 = dataplane_flows4(stand_plane(s), &t.n_sets);
 	t.sets6 = dataplane_flows6(stand_plane(s), &t.n_sets);
-	is(flow_cut(&t, &it, 1, dataplane_now(stand_plane(s)), 0, t.n_sets), n, "%s",
-	   says);
+	/* As if in a tick that has not ended when the next packet comes. */
+	is(flow_cut(&t, &it, 1, dataplane_now(stand_plane(s)) + 100, 0, t.n_sets), n,
+	   "%s", says);
 }
 
 static void cut(struct stand *s)
@@ -413,6 +414,11 @@ static void one_arm(struct stand *s)
 	back.tcp_flags = TCP_SYN | TCP_ACK;
 	travels(s, "eth0", frame_from(back, "192.0.2.20", 8443), "eth0 198.51.100.1",
 		back, "one arm: and back");
+	stand_wait(s, 351);
+	back = frame_from(back, "192.0.2.20", 8443);
+	back.tcp_flags = TCP_SYN;
+	is_lost(s, "eth0", back, HG_DROP_SG_INGRESS,
+		"one arm: what a target opens after that is not the balancer's");
 	stand_rules(s, ARM(HIDE));
 	stand_reset(s);
 	travels(s, "eth0", f, "eth0 192.0.2.20", frame_from(in, "192.0.2.30", 0),

@@ -88,6 +88,52 @@ static void giving(void)
 	ok(!hg_port_take(set, HG_PORTS - 1), "a set in the making is left alone");
 }
 
+/* IPv6: a number stands for the addresses. */
+static void giving6(void)
+{
+	static const struct hg_addr client = { .w = { 1, 2, 3, 4 } };
+	static const struct hg_addr vip = { .w = { 5, 6, 7, 8 } };
+	struct hg_key6 key = { .saddr = client,
+			       .daddr = vip,
+			       .sport = htons(443),
+			       .dport = htons(HG_PORT_FIRST + 700),
+			       .protocol = 6,
+			       .live = 1,
+			       .zone = 3 };
+	struct hg_key4 short_key = port_key6(&key);
+	struct hg_port_set *set;
+	union {
+		struct hg_key4 key;
+		__u64 w[2];
+	} k = { .key = short_key };
+	unsigned n_same = 0;
+
+	is((long long)k.w[0], (long long)hg_port_addresses(&client, &vip),
+	   "an IPv6 key is as packets write it");
+	ok(k.key.sport == key.sport && k.key.dport == key.dport && k.key.protocol == 6 &&
+		   k.key.live == 1 && k.key.zone == 3,
+	   "with the ports, protocol and zone of the answer");
+	k.key.dport = 0;
+	set = &sets[hg_port_hash(k.w)];
+	set->key = k.key;
+	take(set, HG_PORTS);
+	for (unsigned i = 0; i < 8; i++) {
+		struct hg_key6 other = key;
+
+		((i < 4) ? &other.saddr : &other.daddr)->w[i & 3] ^= 0x100;
+		short_key = port_key6(&other);
+		n_same += hg_port_addresses(&other.saddr, &other.daddr) == k.w[0];
+		port_give(sets, &short_key);
+	}
+	is(n_same, 0, "each word of both addresses counts");
+	is(hg_port_addresses(&client, &vip) == hg_port_addresses(&vip, &client), 0,
+	   "and who is who");
+	is((long long)set->taken[10], -1, "others' ports change nothing");
+	short_key = port_key6(&key);
+	port_give(sets, &short_key);
+	ok(hg_port_take(set, 700), "a freed IPv6 entry's port is free");
+}
+
 static bool is_empty(const struct hg_port_set *set)
 {
 	static const struct hg_port_set zero;
@@ -137,6 +183,8 @@ int main(void)
 	bits();
 	memset(sets, 0, sizeof(sets));
 	giving();
+	memset(sets, 0, sizeof(sets));
+	giving6();
 	memset(sets, 0, sizeof(sets));
 	sweeping();
 	return done();
