@@ -73,6 +73,7 @@ static __always_inline void open_seed(struct scratch *s, __u32 life, __u32 path)
 	seed->life = life;
 	seed->path = path;
 	seed->packets = 0;
+	seed->pair = 0;
 	seed->created = s->pkt.now;
 	seed->room[0] = seed->room[1] = seed->room[2] = 0;
 	seed->saddr = seed->daddr = (struct hg_addr){};
@@ -119,10 +120,13 @@ HG_GLOBAL __u32 open_port(struct scratch *s, __u32 life, __u32 flags)
 	return FLOW_LOCKED;
 }
 
+/* Not what another CPU, which shares it, has made half of a pair meanwhile. */
 static __always_inline void open_undo(struct scratch *s, struct flow *there)
 {
 	union portset_key k;
 
+	if (READ_ONCE(there->state.pair))
+		return;
 	if (s->needs_port) {
 		s->answer = s->back;
 		port_key(s, &k);
@@ -132,11 +136,11 @@ static __always_inline void open_undo(struct scratch *s, struct flow *there)
 	__sync_lock_test_and_set(&there->tail, 0);
 }
 
-/* The answers that would come are those of a connection that goes out otherwise. */
-static __always_inline int open_is_other(const struct scratch *s, __u32 at)
+/* What is at 'at' leaves otherwise than the entry that was to be put there. */
+static __always_inline int open_is_other(const struct scratch *s, __u32 at, __u32 family)
 {
 	const struct flow_seed *seed = &s->work.seed;
-	const struct flow *fl = flow_at(at, s->back.family);
+	const struct flow *fl = flow_at(at, family);
 	const struct hg_flow6 *e;
 
 	if (!fl)
@@ -144,20 +148,25 @@ static __always_inline int open_is_other(const struct scratch *s, __u32 at)
 	if (fl->room[0] != seed->room[0] || fl->room[1] != seed->room[1] ||
 	    fl->room[2] != seed->room[2])
 		return 1;
-	e = s->back.family == HG_FAMILY_6 ? flow6_at(at) : NULL;
+	e = family == HG_FAMILY_6 ? flow6_at(at) : NULL;
 	return e && (!addr_equal(&e->nat_saddr, &seed->saddr) ||
 		     !addr_equal(&e->nat_daddr, &seed->daddr));
 }
 
-/* Another CPU has opened the connection: as it is known at 'at', this packet goes out. */
+/* Another CPU has opened the connection: as it is known at 'at', this packet goes out. It may
+ * be answered before that CPU has told the answers' entry whose it is. */
 static __always_inline void open_follow(struct scratch *s, __u32 at)
 {
-	const struct flow *here = flow_at(at, s->came.family);
+	struct flow *here = flow_at(at, s->came.family), *there;
 	struct hg_tuple *to = &s->pkt.to;
 	const struct hg_flow6 *e;
 
 	if (!here)
 		return;
+	there = flow_pair(here, s->came.family);
+	if (there)
+		WRITE_ONCE(there->state.pair,
+			   at | (READ_ONCE(here->state.pair) & HG_PAIR_OTHER));
 	to->sport = (__be16)READ_ONCE(here->room[2]);
 	to->dport = READ_ONCE(here->room[2]) >> 16;
 	if (s->came.family == HG_FAMILY_6 && to->family == HG_FAMILY_6) {
@@ -199,12 +208,12 @@ HG_GLOBAL __u32 open_own(struct scratch *s)
 	if (!s)
 		return FLOW_LOCKED;
 	at = flow_insert(&s->back, &s->work, s->pkt.now);
-	if (!s->work.had || !open_is_other(s, at))
+	if (!s->work.had || !open_is_other(s, at, s->back.family))
 		return at;
 	if (open_is_held(s, at))
 		return OPEN_TAKEN;
 	at = flow_insert(&s->back, &s->work, s->pkt.now);
-	return s->work.had && open_is_other(s, at) ? OPEN_TAKEN : at;
+	return s->work.had && open_is_other(s, at, s->back.family) ? OPEN_TAKEN : at;
 }
 
 HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
@@ -239,6 +248,8 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	s->work.seed.epoch = pkt_epoch(pkt);
 	s->work.seed.packets = pkt->segs;
 	s->work.seed.bytes += pkt->len;
+	other = s->came.family != s->back.family ? HG_PAIR_OTHER : 0;
+	s->work.seed.pair = there_at | other;
 	open_room(&s->work.seed, flags, s->came.family, &pkt->to, open_appliance(s));
 	here_at = flow_insert(&s->came, &s->work, pkt->now);
 	if (here_at == FLOW_FULL || here_at == FLOW_LOCKED) {
@@ -250,13 +261,14 @@ HG_GLOBAL int flow_open(struct scratch *s, __u32 life, __u32 path, __u32 flags)
 	here = flow_at(here_at, s->came.family);
 	if (!here)
 		return -HG_DROP_INTERNAL;
-	if ((s->needs_port || s->vip) && s->work.had) {
+	/* With the same translation the other CPU shares our answers' entry. */
+	if ((s->needs_port || s->vip) && s->work.had &&
+	    open_is_other(s, here_at, s->came.family)) {
 		if (!is_shared)
 			open_undo(s, there);
 		open_follow(s, here_at);
 		return 0;
 	}
-	other = s->came.family != s->back.family ? HG_PAIR_OTHER : 0;
 	WRITE_ONCE(here->state.pair, there_at | other);
 	WRITE_ONCE(there->state.pair, here_at | other);
 	if (!flow_is_still(there, &s->back)) {

@@ -63,6 +63,8 @@ static __always_inline void flow_unlock(__u32 set)
 struct flow_seed {
 	__u32 epoch, life, path, packets, created;
 	__u32 room[3];
+	__u32 pair; /* where the other direction is already, 0: nowhere yet */
+	__u32 zero;
 	__u64 bytes;
 	struct hg_addr saddr, daddr; /* IPv6: as it goes out */
 };
@@ -76,7 +78,7 @@ static __always_inline void flow_fill(struct flow *fl, const struct flow_seed *s
 	fl->state.life = seed->life;
 	fl->state.path = seed->path;
 	fl->state.packets = seed->packets;
-	fl->state.pair = 0;
+	fl->state.pair = seed->pair;
 	fl->state.bytes = seed->bytes;
 	fl->room[0] = seed->room[0];
 	fl->room[1] = seed->room[1];
