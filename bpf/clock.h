@@ -21,3 +21,12 @@ static __always_inline __u32 clock_from_seconds(__u32 seconds)
 {
 	return seconds * hg_hz;
 }
+
+/* Ticks from 'then' to 'now'. Another CPU may have read the clock later than this one: what is that
+ * much younger than now is new, not as old as the clock is long. */
+static __always_inline __u32 clock_age(__u32 now, __u32 then)
+{
+	__s32 age = now - then;
+
+	return age < 0 && age > -(__s32)clock_from_seconds(1) ? 0 : age;
+}

@@ -57,37 +57,61 @@ static __always_inline __u64 gate_hash(const struct pkt *pkt, const struct hg_ad
 	return h ^ h >> 32;
 }
 
+/* Of those of a set who has completed a handshake stays before who only returned a cookie: the hosts
+ * whose addresses a flood borrows return cookies, too, thousands in a second. */
+#define GATE_COOKIE    2
+#define GATE_HANDSHAKE 3
+#define GATE_MANNER    3
+
+static __always_inline __u32 gate_tag(__u64 hash)
+{
+	return (__u32)(hash >> 32) & ~GATE_MANNER;
+}
+
 /* The source was heard of in time. */
 static __always_inline int gate_knows(const struct pkt *pkt, const struct hg_addr *a)
 {
 	__u64 hash = gate_hash(pkt, a);
-	__u32 i = hash & (HG_KNOWN_SETS - 1), tag = hash >> 32 | 1;
+	__u32 i = hash & (HG_KNOWN_SETS - 1), tag;
 	const struct hg_known_set *set = bpf_map_lookup_elem(&hg_known, &i);
 
 	if (!set)
 		return 0;
 	VERIFIER_KEEP(set);
 #pragma unroll
-	for (int n = 0; n < HG_KNOWN_WAYS; n++)
-		if (READ_ONCE(set->way[n].tag) == tag)
-			return pkt->now - READ_ONCE(set->way[n].seen) <
+	for (int n = 0; n < HG_KNOWN_WAYS; n++) {
+		tag = READ_ONCE(set->way[n].tag);
+		if (tag && (tag & ~GATE_MANNER) == gate_tag(hash))
+			return clock_age(pkt->now, READ_ONCE(set->way[n].seen)) <
 			       clock_from_seconds(HG_KNOWN_SECONDS);
+	}
 	return 0;
 }
 
-/* It receives what is sent to it. */
-HG_GLOBAL int gate_learn(const struct pkt *pkt, const struct hg_addr *a)
+/* What of a set gives way: the more, the sooner. */
+static __always_inline __u32 gate_rank(__u32 now, const struct hg_known *k)
+{
+	__u32 tag = READ_ONCE(k->tag), age = clock_age(now, READ_ONCE(k->seen));
+
+	if (!tag || age >= clock_from_seconds(HG_KNOWN_SECONDS))
+		return ~0U;
+	return (tag & GATE_MANNER) == GATE_HANDSHAKE
+		       ? age
+		       : age + clock_from_seconds(HG_KNOWN_SECONDS);
+}
+
+/* It receives what is sent to it, as 'manner' (GATE_COOKIE, GATE_HANDSHAKE) shows. */
+HG_GLOBAL int gate_learn(const struct pkt *pkt, const struct hg_addr *a, __u32 manner)
 {
 	struct hg_known *at = NULL;
 	struct hg_known_set *set;
-	__u32 i, tag, age, most = 0;
+	__u32 i, tag, rank, most = 0;
 	__u64 hash;
 
 	if (!pkt || !a)
 		return 0;
 	hash = gate_hash(pkt, a);
 	i = hash & (HG_KNOWN_SETS - 1);
-	tag = hash >> 32 | 1;
 	set = bpf_map_lookup_elem(&hg_known, &i);
 	if (!set)
 		return 0;
@@ -97,18 +121,20 @@ HG_GLOBAL int gate_learn(const struct pkt *pkt, const struct hg_addr *a)
 	for (int n = 0; n < HG_KNOWN_WAYS; n++) {
 		struct hg_known *k = &set->way[n];
 
-		age = READ_ONCE(k->tag) ? pkt->now - READ_ONCE(k->seen) : ~0U;
-		if (READ_ONCE(k->tag) == tag) {
+		tag = READ_ONCE(k->tag);
+		if (tag && (tag & ~GATE_MANNER) == gate_tag(hash)) {
+			manner |= tag & GATE_MANNER;
 			at = k;
 			break;
 		}
-		if (age > most) {
-			most = age;
+		rank = gate_rank(pkt->now, k);
+		if (rank > most) {
+			most = rank;
 			at = k;
 		}
 	}
 	WRITE_ONCE(at->seen, pkt->now);
-	WRITE_ONCE(at->tag, tag);
+	WRITE_ONCE(at->tag, gate_tag(hash) | manner);
 	return 0;
 }
 
@@ -181,7 +207,7 @@ static __always_inline void gate_count(const struct pkt *pkt, struct hg_gate *g,
 {
 	__u32 start = READ_ONCE(g->start), until;
 
-	if (pkt->now - start >= clock_from_seconds(1) &&
+	if (clock_age(pkt->now, start) >= clock_from_seconds(1) &&
 	    __sync_val_compare_and_swap(&g->start, start, pkt->now) == start) {
 		WRITE_ONCE(g->opened, 0);
 		WRITE_ONCE(g->completed, 0);
@@ -198,7 +224,8 @@ static __always_inline void gate_count(const struct pkt *pkt, struct hg_gate *g,
 		WRITE_ONCE(g->until, until ? until : 1);
 }
 
-/* 'more' seconds after it went off, too. */
+/* 'more' seconds after it went off, too. What is further off than it can be is of a flood so long ago
+ * that the clock has come round. */
 static __always_inline int gate_is_on(const struct pkt *pkt, const struct hg_gate *g,
 				      __u32 protection, __u32 more)
 {
@@ -206,7 +233,8 @@ static __always_inline int gate_is_on(const struct pkt *pkt, const struct hg_gat
 
 	if (protection != HG_SYN_AUTO)
 		return protection == HG_SYN_ALWAYS;
-	return until && (__s32)(until + clock_from_seconds(more) - pkt->now) > 0;
+	return until && until + clock_from_seconds(more) - pkt->now - 1 <
+				clock_from_seconds(HG_GATE_SECONDS + more + 1);
 }
 
 /* ---- the steps ---- */
@@ -259,7 +287,7 @@ HG_GLOBAL int gate_hears(struct scratch *s, __u32 protection)
 		return 0;
 	if (!pkt->commit)
 		return 1;
-	gate_learn(pkt, &s->came.saddr);
+	gate_learn(pkt, &s->came.saddr, GATE_COOKIE);
 	gate_count(pkt, g, 1);
 	__sync_fetch_and_add(&g->returned, 1);
 	return 1;
@@ -282,5 +310,5 @@ static __always_inline void gate_established(const struct pkt *pkt)
 	if (!g || !pkt->commit)
 		return;
 	gate_count(pkt, g, 1);
-	gate_learn(pkt, &pkt->tuple.saddr);
+	gate_learn(pkt, &pkt->tuple.saddr, GATE_HANDSHAKE);
 }

@@ -57,13 +57,10 @@ static __always_inline __u64 limit_hash(__u64 source, __u32 mark)
 	return h ^ h >> 32;
 }
 
-/* Ticks since the window in hand began. Another CPU may have read the clock later than this one;
- * what is that much younger than now is as old as the clock is long. */
+/* Ticks since the window in hand began. */
 static __always_inline __u32 limit_age(const struct hg_counted *e, __u32 now)
 {
-	__s32 age = now - READ_ONCE(e->start);
-
-	return age < 0 && age > -(__s32)clock_from_seconds(1) ? 0 : age;
+	return clock_age(now, READ_ONCE(e->start));
 }
 
 /* What it has sent lately; nothing of it changes. */

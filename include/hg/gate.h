@@ -6,14 +6,14 @@
  * Shape    hg_gates: mmap-able ARRAY of struct hg_gate by the balancer's meter. hg_known: ARRAY
  *          of HG_KNOWN_SETS sets, a line each, of 8 sources that have shown that they
  *          receive what is sent to them; where a set is full the one that was not heard of
- *          for longest gives way.
+ *          for longest gives way, who never completed a handshake first.
  * Units    Ticks of bpf/clock.h.
  * Owner    bpf/gate.h writes both, without a lock: a second's counts may miss what falls on its
  *          end.
  */
 #include <hg/abi.h>
 
-#define HG_KNOWN_SETS    8192
+#define HG_KNOWN_SETS    32768
 #define HG_KNOWN_WAYS    8
 #define HG_KNOWN_SECONDS 300
 #define HG_GATE_SYNS     1000 /* in a second, that led to nothing: it goes on */
@@ -30,7 +30,7 @@ struct hg_gate {
 HG_SIZE(struct hg_gate, 64);
 
 struct hg_known {
-	__u32 tag; /* of the source's hash; 0 is free */
+	__u32 tag; /* of the source's hash, and how it is known; 0 is free */
 	__u32 seen;
 };
 HG_SIZE(struct hg_known, 8);

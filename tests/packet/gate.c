@@ -203,22 +203,29 @@ static unsigned flood(struct stand *s, const struct family *f, unsigned n, unsig
 	return opened;
 }
 
-static void test_auto(struct stand *s, const struct family *f)
+/* A client completes a handshake. */
+static void shake(struct stand *s, const struct family *f, uint16_t sport)
 {
-	struct frame syn = syn_of(f, f->client, 1000), back, ack;
-	unsigned n;
+	struct frame syn = syn_of(f, f->client, sport), back, ack;
 
-	start(s, RULES("auto"));
-	/* A client that has completed a handshake. */
 	is(stand_run(s, "out0", HG_DOOR_IN, &syn).reason, 0, "without a flood SYNs pass");
-	back = frame_tcp(f->target, 80, f->client, 1000, TCP_SYN | TCP_ACK);
+	back = frame_tcp(f->target, 80, f->client, sport, TCP_SYN | TCP_ACK);
 	back.seq = 77;
 	back.ack = syn.seq + 1;
 	is(stand_run(s, "web0", HG_DOOR_IN, &back).reason, 0, "the target answers");
-	ack = frame_tcp(f->client, 1000, f->vip, 443, TCP_ACK);
+	ack = frame_tcp(f->client, sport, f->vip, 443, TCP_ACK);
 	ack.seq = syn.seq + 1;
 	ack.ack = 78;
 	is(stand_run(s, "out0", HG_DOOR_IN, &ack).reason, 0, "a handshake");
+}
+
+static void test_auto(struct stand *s, const struct family *f)
+{
+	struct frame syn = syn_of(f, f->client, 1000);
+	unsigned n;
+
+	start(s, RULES("auto"));
+	shake(s, f, 1000);
 	n = flood(s, f, 3000, 0);
 	ok(n >= HG_GATE_SYNS && n < HG_GATE_SYNS + 100,
 	   "a flood is let in up to 1,000 SYNs in a second");
@@ -230,8 +237,91 @@ static void test_auto(struct stand *s, const struct family *f)
 	is(flood(s, f, 10, 5000), 0, "five seconds later nobody else does");
 	stand_wait(s, 6);
 	is(flood(s, f, 10, 6000), 10, "eleven seconds later everybody does again");
+	flood(s, f, 2000, 7000);
+	stand_wait(s, 0x80000000U / (uint32_t)dataplane_hz(stand_plane(s)) + 60);
+	is(flood(s, f, 10, 9000), 10, "and when the clock has gone half round");
 	start(s, RULES("off"));
 	is(flood(s, f, 3000, 10000), 3000, "off, a flood is let in");
+}
+
+/* ---- who is known ---- */
+
+static void known_get(struct stand *s, uint32_t i, struct hg_known_set *ret)
+{
+	if (bpf_map_lookup_elem(dataplane_map_fd(stand_plane(s), "hg_known"), &i, ret) <
+	    0)
+		bail("cannot read hg_known");
+}
+
+static void known_put(struct stand *s, uint32_t i, const struct hg_known_set *set)
+{
+	if (bpf_map_update_elem(dataplane_map_fd(stand_plane(s), "hg_known"), &i, set,
+				BPF_ANY) < 0)
+		bail("cannot write hg_known");
+}
+
+/* The set that has somebody in it and is not 'but'. */
+static uint32_t known_find(struct stand *s, uint32_t but)
+{
+	struct hg_known_set set;
+
+	for (uint32_t i = 0; i < HG_KNOWN_SETS; i++) {
+		known_get(s, i, &set);
+		if (i != but && set.way[0].tag)
+			return i;
+	}
+	bail("nobody is known");
+}
+
+/* The host whose address was lent to a flood resets what it has not asked for. */
+static void disown(struct stand *s, const struct family *f, unsigned i)
+{
+	struct frame syn = syn_of(f, f->stranger, 6000), reset;
+	struct result r;
+
+	memcpy(&syn.saddr.bytes[syn.saddr.family == 6 ? 4 : 0],
+	       (uint8_t[]){ 20, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i }, 4);
+	r = stand_run(s, "out0", HG_DOOR_IN, &syn);
+	if (!r.is_told)
+		return; /* known already */
+	reset = reset_of(syn,
+			 load32(r.frame + 14 + (syn.saddr.family == 6 ? 40 : 20) + 8));
+	stand_run(s, "out0", HG_DOOR_IN, &reset);
+}
+
+/* A client's set is full, and everybody else in it was heard of later, by a cookie: another cookie that
+ * falls into the set must not push the client out. */
+static void test_lent(struct stand *s, const struct family *f)
+{
+	static const struct hg_known_set nobody;
+	struct frame syn = syn_of(f, f->client, 2000);
+	struct hg_known_set set, other, now;
+	uint32_t i, n;
+
+	start(s, RULES("auto"));
+	for (i = 0; i < HG_KNOWN_SETS; i++)
+		known_put(s, i, &nobody);
+	shake(s, f, 1000);
+	flood(s, f, 1100, 20000);
+	i = known_find(s, HG_KNOWN_SETS);
+	stand_wait(s, 1);
+	disown(s, f, 0);
+	known_get(s, known_find(s, i), &other);
+	known_get(s, i, &set);
+	for (n = 1; n < HG_KNOWN_WAYS; n++)
+		set.way[n] = (struct hg_known){ .tag = other.way[0].tag ^ n << 8,
+						.seen = other.way[0].seen };
+	known_put(s, i, &set);
+	for (n = 1; n < 1 << 20; n++) {
+		disown(s, f, n);
+		known_get(s, i, &now);
+		if (memcmp(&now, &set, sizeof(now)) != 0)
+			break;
+	}
+	ok(n < 1 << 20, "a host that did not ask is known for its reset");
+	note("%u resets", n);
+	is(stand_run(s, "out0", HG_DOOR_IN, &syn).reason, 0,
+	   "but pushes nobody out who has completed a handshake");
 }
 
 /* The client is behind a NAT gateway of ours, and somebody else tries it. */
@@ -281,6 +371,7 @@ int main(void)
 			test_client(s, &families[i]);
 			test_shapes(s, &families[i], is_xdp);
 			test_auto(s, &families[i]);
+			test_lent(s, &families[i]);
 		}
 		test_nat(s);
 	}
