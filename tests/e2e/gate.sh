@@ -7,6 +7,20 @@
 
 VIP=203.0.113.30 VIP6=2001:db8:30::1
 
+flooded() { hg --json flows --from 20.0.0.0/8 | jq length; }
+server_sees() { at a nft -j list table ip seen | jq '[.nftables[].rule.expr[]?.counter.packets? // empty] | add'; }
+# How many of 20 clients, each from an address that was not heard of, connect.
+strangers() {
+	local i n=0
+	local -a jobs=()
+	for i in {1..20}; do
+		at internet curl -s -o /dev/null --max-time 8 --interface "198.51.104.$i" "http://$VIP/" &
+		jobs+=($!)
+	done
+	for i in "${jobs[@]}"; do wait "$i" && n=$((n + 1)); done
+	echo "$n"
+}
+
 state_of() { hg --json show targets | jq -r '.[0].state'; }
 is_healthy_target() { [[ $(state_of) == healthy ]]; }
 flows() { hg flows | wc -l; }
@@ -17,17 +31,17 @@ connect_ms() { # FROM URL
 	done | sort -n | awk '{ t[NR] = $1 * 1000; bad += $2 != 200 } END { printf "%d %d\n", bad, t[5] }'
 }
 # SYNs of random sources, as fast as one raw socket sends.
-flood() { # SECONDS
-	at internet python3 - "$VIP" "$1" <<-'PYTHON'
+flood() { # SECONDS [MOST]
+	at internet python3 - "$VIP" "$1" "${2:-1000000000}" <<-'PYTHON'
 		import os, random, socket, struct, sys, time
-		vip, seconds = socket.inet_aton(sys.argv[1]), float(sys.argv[2])
+		vip, seconds, most = socket.inet_aton(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 		out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 		def total(b):
 		    s = sum(struct.unpack("!%dH" % (len(b) // 2), b))
 		    s = (s >> 16) + (s & 0xffff)
 		    return ~(s + (s >> 16)) & 0xffff
 		sent, end = 0, time.monotonic() + seconds
-		while time.monotonic() < end:
+		while time.monotonic() < end and sent < most:
 		    source = bytes((20, random.randrange(256), random.randrange(256), random.randrange(1, 255)))
 		    port = random.randrange(1024, 65536)
 		    tcp = struct.pack("!HHIIBBHHH", port, 80, random.randrange(1 << 32), 0, 80, 2, 1024, 0, 0)
@@ -63,6 +77,19 @@ story() { # HOOK
 	check "so does one over IPv6" at internet curl -sf -g -o /dev/null --max-time 8 "http://[$VIP6]/"
 	ok $(($(dropped RATE_LIMIT) - before != 2)) "after one SYN and one reset"
 	check "and one inside" at b curl -sf -o /dev/null --max-time 8 "http://$VIP/"
+
+	at internet ip route add local 198.51.104.0/24 dev lo
+	at a nft -f - <<-'NFT'
+		table ip seen {
+			chain in { type filter hook prerouting priority -400; ip saddr 20.0.0.0/8 counter; }
+		}
+	NFT
+	flood 60 50000 >"$WORK/sent" &
+	is "$(strangers)" 20 "while 50,000 SYNs of random sources come, 20 clients connect that nobody has heard of"
+	wait "$!"
+	is "$(cat "$WORK/sent")" 50000 "all 50,000 were sent"
+	is "$(flooded)" 0 "none of them has opened a connection"
+	is "$(server_sees)" 0 "nor been seen by the server"
 
 	edit '.load_balancers.edge.listeners[0].syn_protection = "auto"'
 	check "protection only when it is needed" apply
