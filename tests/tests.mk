@@ -111,6 +111,7 @@ bench: all $(BENCH) $(O)/tests/bench/bench.bpf.o ## what packets cost; see docs/
 	$(Q)$(O)/tests/bench/gateway
 	$(Q)HG_BUILD=$(abspath $(O)) tests/bench/nat
 	$(Q)HG_BUILD=$(abspath $(O)) tests/bench/balance
+	$(Q)HG_BUILD=$(abspath $(O)) tests/bench/flood
 # Programs that only tests load.
 $(O)/tests/%.bpf.o: tests/%.bpf.c
 	$(call msg,BPF,$@)
@@ -121,6 +122,7 @@ $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
 	$(Q)bpftool gen skeleton $< name $(basename $(basename $(@F)))_bpf > $@
 $(O)/tests/lib/anvil.o: $(O)/tests/lib/anvil.skel.h
 $(O)/tests/bench/pps.o: $(O)/tests/bench/pps.skel.h
+$(O)/tests/bench/syn.o: $(O)/tests/bench/syn.skel.h
 $(O)/tests/bench/gateway.o: $(O)/tests/bench/bench.skel.h
 test: ## everything, as CI runs it
 	$(Q)tests/run

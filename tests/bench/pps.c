@@ -10,10 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_link.h>
-#include <net/if.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,50 +23,13 @@
 #include "base/cleanup.h"
 #include "tests/bench/pps.h"
 #include "tests/bench/pps.skel.h"
-
-#define BATCH 64
+#include "tests/lib/live.h"
 
 static struct pps_bpf *pps;
-
-static _Noreturn void die(const char *what, int r)
-{
-	fprintf(stderr, "pps: %s: %s\n", what, strerror(-r));
-	exit(1);
-}
 
 static int print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
-}
-
-/* The rest of the process's work is done in the namespace 'name' of /run/netns. */
-static unsigned enter(const char *name, const char *device)
-{
-	_cleanup_free_ char *path = NULL;
-	unsigned ifindex;
-	int fd;
-
-	if (asprintf(&path, "/run/netns/%s", name) < 0)
-		die(name, -ENOMEM);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
-		die(name, -errno);
-	close(fd);
-	ifindex = if_nametoindex(device);
-	if (!ifindex)
-		die(device, -errno);
-	return ifindex;
-}
-
-static uint16_t sum(const void *bytes, size_t size, uint32_t start)
-{
-	const uint8_t *p = bytes;
-
-	for (size_t i = 0; i + 1 < size; i += 2)
-		start += (uint32_t)(p[i] | p[i + 1] << 8);
-	while (start >> 16)
-		start = (start & 0xffff) + (start >> 16);
-	return (uint16_t)start;
 }
 
 static void frame_make(struct small *f, const char *mac, const char *from, const char *to)
@@ -89,34 +49,12 @@ static void frame_make(struct small *f, const char *mac, const char *from, const
 		   &f->eth.h_dest[4], &f->eth.h_dest[5]) != 6 ||
 	    inet_pton(AF_INET, from, &f->ip.saddr) != 1 ||
 	    inet_pton(AF_INET, to, &f->ip.daddr) != 1)
-		die("address", -EINVAL);
+		live_die("address", -EINVAL);
 	memcpy(f->eth.h_source, "\x02\x00\x00\x00\x00\x01", 6);
-	f->ip.check = (uint16_t)~sum(&f->ip, sizeof(f->ip), 0);
-	f->udp.check = (uint16_t)~sum(&f->udp, udp_size,
-				      sum(&f->ip.saddr, 8, htons(IPPROTO_UDP)) +
-					      htons(udp_size));
-}
-
-/* All in one call, as each sets up its own pool of pages. */
-static void send_frames(uint32_t n)
-{
-	struct small dummy = {};
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = &dummy,
-		    .data_size_in = sizeof(dummy), .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
-		    .batch_size = BATCH, .repeat = (int)n);
-	int r = bpf_prog_test_run_opts(bpf_program__fd(pps->progs.pps_make), &o);
-
-	if (r)
-		die("live frames", r);
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	f->ip.check = (uint16_t)~live_sum(&f->ip, sizeof(f->ip), 0);
+	f->udp.check = (uint16_t)~live_sum(&f->udp, udp_size,
+					   live_sum(&f->ip.saddr, 8, htons(IPPROTO_UDP)) +
+						   htons(udp_size));
 }
 
 static double cpu_ns(void)
@@ -132,9 +70,10 @@ static double cpu_ns(void)
  * thread. Prints how many arrive for each second of it. */
 static void measure(uint32_t n)
 {
+	const struct small blank = {};
 	double t = cpu_ns();
 
-	send_frames(n);
+	live_send(bpf_program__fd(pps->progs.pps_make), &blank, sizeof(blank), n);
 	t = cpu_ns() - t;
 	usleep(50000);
 	printf("%.0f\n", (double)*(volatile __u64 *)&pps->bss->pps_arrived * 1e9 / t);
@@ -153,26 +92,26 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	pin(0);
+	live_pin(0);
 	libbpf_set_print(print);
 	pps = pps_bpf__open();
 	if (!pps)
-		die("open", -errno);
+		live_die("open", -errno);
 	frame_make(&pps->bss->pps_frame, argv[3], argv[4], argv[5]);
 	pps->data->pps_flows = (uint32_t)strtoul(argv[6], NULL, 10);
 	pps->data->pps_dport = (uint16_t)strtoul(argv[7], NULL, 10);
 	r = pps_bpf__load(pps);
 	if (r)
-		die("load", r);
-	to = (int)enter(argv[9], argv[10]);
+		live_die("load", r);
+	to = (int)live_enter(argv[9], argv[10]);
 	r = bpf_xdp_attach(to, bpf_program__fd(pps->progs.pps_end), XDP_FLAGS_DRV_MODE,
 			   NULL);
 	if (r)
-		die("attach", r);
-	from = enter(argv[1], argv[2]);
+		live_die("attach", r);
+	from = live_enter(argv[1], argv[2]);
 	pps->data->pps_device = from;
 	measure((uint32_t)strtoul(argv[8], NULL, 10));
-	enter(argv[9], argv[10]);
+	live_enter(argv[9], argv[10]);
 	bpf_xdp_detach(to, XDP_FLAGS_DRV_MODE, NULL);
 	pps_bpf__destroy(pps);
 	return 0;
