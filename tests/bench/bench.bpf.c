@@ -149,6 +149,47 @@ int bench_nat_base(struct xdp_md *xdp)
 	return XDP_PASS;
 }
 
+/* ---- SYNs of a flood ---- */
+
+/* As above, but each from another source, and without what fills the frame up. */
+static __always_inline int bench_write_syn(void *data, void *end)
+{
+	const struct bench_frame *from = (const void *)bench_template;
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct tcphdr *tcp = (void *)(ip + 1);
+	__u64 i = bench_next++;
+
+	if ((void *)(tcp + 1) > end)
+		return -1;
+	*eth = from->eth;
+	*ip = from->ip;
+	*tcp = from->tcp;
+	ip->saddr = bpf_htonl(bench_saddr + ((__u32)bench_mix(i) & 0xffffff));
+	ip->daddr = bpf_htonl(bench_server);
+	tcp->source = bpf_htons(1024 + (__u32)(i % 61440));
+	tcp->dest = bpf_htons(443);
+	tcp->seq = bpf_htonl((__u32)bench_mix(i));
+	((__u8 *)tcp)[13] = bench_flags;
+	return 0;
+}
+
+SEC("xdp.frags")
+int bench_syn(struct xdp_md *xdp)
+{
+	if (bench_write_syn((void *)(long)xdp->data, (void *)(long)xdp->data_end))
+		return XDP_ABORTED;
+	return door_xdp(xdp);
+}
+
+SEC("xdp.frags")
+int bench_syn_base(struct xdp_md *xdp)
+{
+	if (bench_write_syn((void *)(long)xdp->data, (void *)(long)xdp->data_end))
+		return XDP_ABORTED;
+	return XDP_PASS;
+}
+
 /* ---- ports of a NAT address ---- */
 
 enum { PORT_KEEP, PORT_GIVE_BACK, PORT_BASE };

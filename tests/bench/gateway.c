@@ -8,7 +8,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -121,7 +124,7 @@ static const char balancer_rules[] =
 	"      { \"to\": \"0.0.0.0/0\", \"via\": \"internet_gateway/igw\" } ] } },"
 	"  \"load_balancers\": { \"edge\": { \"addresses\": [\"203.0.113.30\"],"
 	"      \"listeners\": [ { \"protocol\": \"tcp\", \"port\": 443,"
-	"        \"syn_protection\": \"off\","
+	"        \"syn_protection\": \"%s\","
 	"        \"forward\": [ { \"target_group\": \"web\" } ] } ] } },"
 	"  \"target_groups\": { \"web\": { \"protocol\": \"tcp\", \"port\": 8443,"
 	"      \"preserve_client_ip\": %s, \"targets\": [";
@@ -193,11 +196,13 @@ static double cpu_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+static uint32_t frame_size = 64;
+
 /* CPU time of 'n' runs, each. */
 static double run(struct bpf_program *program, uint32_t n, uint32_t *ret)
 {
 	static uint8_t frame[64];
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame),
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = frame_size,
 		    .repeat = (int)n);
 	double t = cpu_ns();
 	int r = bpf_prog_test_run_opts(bpf_program__fd(program), &o);
@@ -403,13 +408,15 @@ static void bench_nat(void)
 
 /* ---- a load balancer ---- */
 
+static const char *syn_protection = "off";
+
 static void balancer_begin(uint32_t max_flows, bool is_loose, bool is_preserved)
 {
 	static char text[16384];
 	size_t n;
 
 	n = (size_t)snprintf(text, sizeof(text), balancer_rules,
-			     is_loose ? "true" : "false",
+			     is_loose ? "true" : "false", syn_protection,
 			     is_preserved ? "true" : "false");
 	for (uint32_t i = 0; i < TARGETS; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n,
@@ -462,6 +469,29 @@ static void bench_balancer(void)
 	bench_bpf__destroy(bench);
 }
 
+/* Nobody is known. Frames are as short as what answers them: what is cut off once stays off. */
+static void bench_challenge(void)
+{
+	double net[ROUNDS];
+	uint32_t verdict;
+
+	syn_protection = "always";
+	frame_size = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
+	balancer_begin(HG_DEFAULT_FLOWS, false, true);
+	face(false, TCP_SYN);
+	bench->data->bench_saddr = 0x14000000;
+	run(bench->progs.bench_syn, 10000, NULL);
+	for (int i = 0; i < ROUNDS; i++) {
+		double base = run(bench->progs.bench_syn_base, 1000000, NULL);
+
+		net[i] = run(bench->progs.bench_syn, 1000000, &verdict) - base;
+		if (verdict != XDP_REDIRECT || flows_count())
+			die("challenge", -EPROTO);
+	}
+	report("a SYN that is challenged, each of another source", net);
+	bench_bpf__destroy(bench);
+}
+
 int main(void)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
@@ -481,5 +511,6 @@ int main(void)
 	bench_bpf__destroy(bench);
 	bench_nat();
 	bench_balancer();
+	bench_challenge();
 	return 0;
 }
