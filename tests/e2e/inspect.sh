@@ -8,7 +8,7 @@
 APPLIANCE=''
 appliance_up() { # OPTION...
 	[[ -z $APPLIANCE ]] || kill "$APPLIANCE" 2>/dev/null
-	nsenter --net="$(ns_of ids)" -- "$ROOT/tools/lab/inspect.py" "$WORK/seen" "$@" 2>"$WORK/appliance.log" &
+	nsenter --net="$(ns_of ids)" -- "$ROOT/tools/lab/appliance.py" "$WORK/seen" "$@" 2>"$WORK/appliance.log" &
 	APPLIANCE=$!
 	disown
 	within 5 is_served udp ids 6081 || bail "the appliance does not run: $(cat "$WORK/appliance.log")"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""inspect: an appliance behind a gateway load balancer.
+"""appliance: an appliance behind a gateway load balancer.
 
-  inspect.py LOG [forge]    takes packets out of GENEVE, writes down what they are, and sends them back
+  appliance.py LOG [forge]    takes packets out of GENEVE, writes down what they are, and sends them back
 
 Packets to port 666 are kept. "forge" sends all of them back with another cookie. One line of LOG for each
 packet: its source, its destination, and their ports where it has some.
