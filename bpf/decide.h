@@ -455,9 +455,10 @@ static __always_inline int decide_judge(struct frame *f, struct scratch *s,
 		    (r == -HG_DROP_SG_EGRESS || r == -HG_DROP_SG_INGRESS))
 			flow_forget(*fl, s->came.family);
 		/* Its address is another's by now. */
-		if ((r == -HG_DROP_NAT_UNSOLICITED || r == -HG_DROP_NO_LISTENER) &&
-		    pkt->commit)
+		if (r == -HG_DROP_NAT_UNSOLICITED && pkt->commit)
 			flow_forget(*fl, s->came.family);
+		if (r == -HG_DROP_NO_LISTENER && pkt->commit)
+			flow_cut(*fl, s->came.family, pkt->now);
 		return r;
 	}
 	if (!decide_differs(s))

@@ -470,6 +470,30 @@ HG_GLOBAL int flow_end(struct flow *fl, __u32 family)
 	return !!(flags & HG_FLOW_ORIGINAL);
 }
 
+static __always_inline void flow_cut_one(struct flow *fl, __u32 now)
+{
+	__u32 life = READ_ONCE(fl->state.life);
+
+	WRITE_ONCE(fl->state.seen, now);
+	WRITE_ONCE(fl->state.epoch, 0);
+	__sync_val_compare_and_swap(&fl->state.life, life,
+				    HG_LIFE(0, HG_STATE_CLOSING, HG_LIFE_FLAGS(life)));
+}
+
+/* Both directions are over from now on, as when the agent cuts them: either side is told. */
+HG_GLOBAL int flow_cut(struct flow *fl, __u32 family, __u32 now)
+{
+	struct flow *pair;
+
+	if (!fl)
+		return 0;
+	pair = flow_pair(fl, family);
+	flow_cut_one(fl, now);
+	if (pair)
+		flow_cut_one(pair, now);
+	return 0;
+}
+
 /* Both directions leave. 1: by this call. */
 HG_GLOBAL int flow_forget(struct flow *fl, __u32 family)
 {

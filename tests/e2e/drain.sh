@@ -60,7 +60,7 @@ is "$(opens 80) $(opens 82)" "$had $had_old" "with whom they were"
 # ---- a listener leaves ----
 edit 'del(.load_balancers.edge.listeners[2])'
 check "a listener is taken away" apply
-are_reset() { kept 82 '[.ended[].reset] | add >= 50' | grep -qx true; }
+are_reset() { kept 82 '[.ended[].reset] | add == 60' | grep -qx true; }
 check "its connections are reset" within 5 are_reset
 diag "$(kept 82)"
 check "those of others go on" comes_on 80

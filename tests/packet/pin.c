@@ -219,7 +219,10 @@ static void left(struct stand *s)
 		else
 			is_told(s, "out0", f, HG_DROP_NO_LISTENER, reset_of(&f),
 				"a client hears that the listener left");
-		is_lost(s, "out0", f, HG_DROP_NO_LISTENER, "once");
+		is_told(s, "out0", f, HG_DROP_NO_FLOW, reset_of(&f),
+			"the client hears from then on that it is over");
+		is_told(s, "web0", back, HG_DROP_NO_FLOW, reset_of(&back),
+			"and so does the target");
 	}
 }
 
