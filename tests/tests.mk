@@ -90,11 +90,11 @@ fuzz: ## arbitrary input for S seconds, T=rules, T=parse, T=gateway or T=probe
 	$(Q)$(MAKE) O=$(O)/fuzz CC=clang-14 $(O)/fuzz/tests/fuzz/$(T) \
 		SANFLAGS='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
 	$(Q)HG_RESULTS=$(O)/results tests/fuzz/run $(O)/fuzz/tests/fuzz/$(T) $(S)
-$(O)/libfuzz.a: $(O)/tests/fuzz/sums.o
+$(O)/libfuzz.a: $(O)/tests/fuzz/sums.o $(O)/tests/fuzz/flows.o
 	$(call msg,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 $(eval $(call programs,tests/fuzz/probe.c,$(HEALTH_LIBS),-fsanitize=fuzzer -lsystemd $(LIBS_config)))
-$(eval $(call programs,$(filter-out %/sums.c %/probe.c,$(wildcard tests/fuzz/*.c)),$(O)/libfuzz.a $(PURE_LIBS),-fsanitize=fuzzer $(LIBS_config)))
+$(eval $(call programs,$(filter-out %/sums.c %/flows.c %/probe.c,$(wildcard tests/fuzz/*.c)),$(O)/libfuzz.a $(PURE_LIBS),-fsanitize=fuzzer $(LIBS_config)))
 
 abi: ## both compilers see the same bytes on the line
 	$(Q)HG_BUILD=$(abspath $(O)) $(TAP) abi tools/dev/check-abi

@@ -12,7 +12,7 @@
  *   ANSWER  flags                  what left comes back, or is sent once more
  *   ERROR   flags                  an ICMP error about what left
  *   WAIT    time                   seconds
- *   SWITCH  which                  other rules come into force
+ *   SWITCH  which                  other rules come into force, or targets fall ill
  *   CROWD   2 bytes                all ports but a few are marked as taken
  *
  * What must hold: explain changes nothing and says what is then done; a checksum that was
@@ -31,21 +31,24 @@
 #include "compile/device.h"
 #include "compile/eval.h"
 #include "config/read.h"
+#include "tests/fuzz/flows.h"
 #include "tests/fuzz/sums.h"
 #include "tests/lib/frame.h"
 
-#define FLOW_SETS 64 /* few, so that sets fill up and entries give way */
-#define KEPT      8
-#define RULES     "tests/fuzz/gateway.json"
+#define KEPT  8
+#define RULES "tests/fuzz/gateway.json"
 
 enum { RAW, MENDED, PACKET, ANSWER, ERROR, WAIT, SWITCH, CROWD };
 
 /* Each image is the rules with some words put in the place of others. */
 static const struct {
 	const char *from, *to;
-} changes[][3] = {
+} changes[][4] = {
 	{ { NULL, NULL } },
 	{ { "\"one\", \"two\"", "\"two\"" },
+	  { "{ \"address\": \"10.0.0.60\" }, ", "" },
+	  { "{ \"protocol\": \"tcp\", \"port\": 443,",
+	    "{ \"protocol\": \"tcp\", \"port\": 23," },
 	  { "\"interface\": \"web\"", "\"tags\": {}" } },
 	{ { "\"aws\"", "\"strict\"" },
 	  { "\"source_dest_check\": false", "\"source_dest_check\": true" },
@@ -71,6 +74,11 @@ static const struct {
 	{ "fd00:10:0:2::10", "p0" },    { "fd00:10::50", "dmz0" },
 	{ "fd00:11::10", "far0" },      { "64:ff9b::c633:6401", NULL },
 	{ "64:ff9b::c633:6501", NULL }, { "fd00:10:0:1::1", NULL },
+	{ "203.0.113.30", NULL },       { "203.0.113.31", NULL },
+	{ "10.0.0.100", NULL },         { "10.0.0.60", "dmz0" },
+	{ "198.51.102.1", "out0" },     { "198.51.103.1", "out0" },
+	{ "2001:db8:200::30", NULL },   { "fd00:10:0:2::100", NULL },
+	{ "2001:db8:2::1", "out0" },
 };
 
 static const uint16_t ports[] = { 80, 53, 8080, 23, 111, 443, 10536, 65535 };
@@ -140,193 +148,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* ---- what is remembered ---- */
-
-/* An entry of either family. */
-struct entry {
-	const struct hg_state *state;
-	struct hg_addr saddr, daddr; /* the key */
-	uint16_t sport, dport;
-	uint8_t protocol, family;
-	struct hg_addr to_saddr, to_daddr; /* as it goes out; zero: see its pair */
-	uint16_t to_sport, to_dport;
-};
-
-static bool entry_get4(const struct hg_flow4 *e, struct entry *ret)
-{
-	bool is_nat = HG_LIFE_FLAGS(e->state.life) & HG_FLOW_NAT;
-
-	*ret = (struct entry){ .state = &e->state,
-			       .saddr.w[0] = e->key.saddr,
-			       .daddr.w[0] = e->key.daddr,
-			       .sport = e->key.sport,
-			       .dport = e->key.dport,
-			       .protocol = e->key.protocol,
-			       .family = 4,
-			       .to_saddr.w[0] = is_nat ? e->nat_saddr : e->key.saddr,
-			       .to_daddr.w[0] = is_nat ? e->nat_daddr : e->key.daddr,
-			       .to_sport = is_nat ? e->nat_sport : e->key.sport,
-			       .to_dport = is_nat ? e->nat_dport : e->key.dport };
-	return e->key.live;
-}
-
-static bool entry_get6(const struct hg_flow6 *e, struct entry *ret)
-{
-	bool is_nat = HG_LIFE_FLAGS(e->state.life) & HG_FLOW_NAT;
-
-	*ret = (struct entry){ .state = &e->state,
-			       .saddr = e->key.saddr,
-			       .daddr = e->key.daddr,
-			       .sport = e->key.sport,
-			       .dport = e->key.dport,
-			       .protocol = e->key.protocol,
-			       .family = 6,
-			       .to_saddr = e->key.saddr,
-			       .to_daddr = e->key.daddr,
-			       .to_sport = is_nat ? e->nat_sport : e->key.sport,
-			       .to_dport = is_nat ? e->nat_dport : e->key.dport };
-	if (is_nat) {
-		ret->to_saddr = (struct hg_addr){ .w = { e->nat_saddr4 } };
-		ret->to_daddr = (struct hg_addr){ .w = { e->nat_daddr4 } };
-	}
-	return e->key.live;
-}
-
-/* 'at': set * 4 + way + 1. False when there is none. */
-static bool entry_get(const struct eval_tables *t, uint32_t at, int family,
-		      struct entry *ret)
-{
-	uint32_t set = (at - 1) / HG_WAYS, way = (at - 1) % HG_WAYS;
-
-	assert(at && set < t->n_flow_sets);
-	return family == 4 ? entry_get4(&t->flows4[set].way[way], ret)
-			   : entry_get6(&t->flows6[set].way[way], ret);
-}
-
-static bool is_silent(const struct eval_tables *t, const struct entry *e)
-{
-	uint32_t idle = t->ticks - e->state->seen;
-
-	return (int32_t)idle > 0 && idle > HG_LIFE_TIMEOUT(e->state->life) * t->hz;
-}
-
-static bool is_same(const struct hg_addr *a, const struct hg_addr *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static uint32_t flags_of(const struct entry *e)
-{
-	return HG_LIFE_FLAGS(e->state->life);
-}
-
-/* Has a NAT gateway chosen the port? */
-static bool is_chosen(const struct entry *e)
-{
-	return flags_of(e) & HG_FLOW_ORIGINAL && HG_BYTES_METER(e->state->bytes) &&
-	       !is_same(&e->saddr, &e->to_saddr);
-}
-
-/* Two connections whose answers look the same share an entry, and who came last has it: one
- * client that reaches a server by two addresses, or a server that has called the client. */
-static bool may_share(const struct eval_tables *t, const struct entry *e,
-		      const struct entry *pair)
-{
-	struct entry last;
-
-	if (flags_of(e) & flags_of(pair) & HG_FLOW_ORIGINAL)
-		return true;
-	if ((flags_of(e) | flags_of(pair)) & HG_FLOW_NAT && !is_chosen(e) &&
-	    !is_chosen(pair))
-		return true;
-	return flags_of(pair) & HG_FLOW_ORIGINAL &&
-	       entry_get(t, pair->state->pair & ~HG_PAIR_OTHER, pair->family, &last) &&
-	       flags_of(&last) & HG_FLOW_ORIGINAL;
-}
-
-static void pair_holds(const struct eval_tables *t, const struct entry *e, uint32_t at)
-{
-	uint32_t other = e->state->pair & HG_PAIR_OTHER;
-	struct entry pair;
-
-	if (!entry_get(t, e->state->pair & ~HG_PAIR_OTHER,
-		       other ? 10 - e->family : e->family, &pair)) {
-		/* Nobody asks for it any more. */
-		assert(is_silent(t, e) || flags_of(e) & HG_FLOW_NAT);
-		return;
-	}
-	if (may_share(t, e, &pair))
-		return;
-	if (is_silent(t, e) && pair.state->pair != (at | other))
-		return;
-	assert(pair.state->pair == (at | other));
-	assert(pair.sport == e->to_dport && pair.dport == e->to_sport);
-	if (other && e->family == 4)
-		return;
-	assert(is_same(&pair.saddr, &e->to_daddr) && is_same(&pair.daddr, &e->to_saddr));
-}
-
-static void flows_hold(const struct eval_tables *t)
-{
-	struct entry e;
-
-	for (uint32_t at = 1; at <= t->n_flow_sets * HG_WAYS; at++) {
-		if (entry_get(t, at, 4, &e))
-			pair_holds(t, &e, at);
-		if (entry_get(t, at, 6, &e))
-			pair_holds(t, &e, at);
-	}
-}
-
-/* Is 'e' a connection through a NAT gateway that lives, from its client's side? */
-static bool is_behind_nat(const struct eval_tables *t, uint32_t at, int family,
-			  struct entry *ret)
-{
-	return entry_get(t, at, family, ret) && HG_BYTES_METER(ret->state->bytes) &&
-	       (HG_LIFE_FLAGS(ret->state->life) & (HG_FLOW_ORIGINAL | HG_FLOW_NAT)) ==
-		       (HG_FLOW_ORIGINAL | HG_FLOW_NAT) &&
-	       !is_silent(t, ret);
-}
-
-/* No two of them look the same to those behind it. */
-static void ports_hold(const struct eval_tables *t)
-{
-	static struct entry seen[2 * FLOW_SETS * HG_WAYS];
-	size_t n = 0;
-
-	for (uint32_t at = 1; at <= t->n_flow_sets * HG_WAYS; at++)
-		for (int family = 4; family <= 6; family += 2)
-			n += is_behind_nat(t, at, family, &seen[n]);
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < i; k++)
-			assert(!is_same(&seen[i].to_saddr, &seen[k].to_saddr) ||
-			       !is_same(&seen[i].to_daddr, &seen[k].to_daddr) ||
-			       seen[i].to_sport != seen[k].to_sport ||
-			       seen[i].to_dport != seen[k].to_dport ||
-			       (seen[i].protocol != seen[k].protocol &&
-				seen[i].family == seen[k].family));
-}
-
-static uint64_t mix(uint64_t h, const void *p, size_t size)
-{
-	const uint64_t *w = p;
-
-	for (size_t i = 0; i < size / sizeof(*w); i++)
-		h = (h ^ w[i]) * 0x9e3779b97f4a7c15ULL;
-	return h;
-}
-
-static uint64_t tables_hash(const struct eval_tables *t)
-{
-	uint64_t h = mix(0, t->flows4, t->n_flow_sets * sizeof(*t->flows4));
-
-	h = mix(h, t->flows6, t->n_flow_sets * sizeof(*t->flows6));
-	for (size_t i = 0; i < HG_PORT_SETS; i++)
-		if (t->ports[i].key.live)
-			h = mix(h, &t->ports[i], sizeof(t->ports[i]));
-	return h;
-}
-
 /* ---- one packet ---- */
 
 static void keep(struct world *w, uint32_t device, const uint8_t *came, size_t size,
@@ -376,13 +197,34 @@ static bool is_between(const struct hg_trace *t, uint32_t reason, const uint8_t 
 		reason == HG_DROP_MALFORMED || reason == HG_DROP_FRAGMENT);
 }
 
+/* The checksums of what left are right. Around what goes to an appliance there is more, which is
+ * gone again behind it. */
+static void frames_hold(const uint8_t *came, size_t came_size, const struct verdict *v)
+{
+	_cleanup_free_ uint8_t *inner = malloc(came_size + v->size);
+	size_t n;
+
+	assert(inner);
+	if (v->size == came_size + WRAP_SIZE) {
+		n = frame_unwrap(v->frame, v->size, inner);
+		assert(n);
+		sums_hold(came, came_size, inner, n);
+	} else if (v->size + WRAP_SIZE == came_size) {
+		n = frame_unwrap(came, came_size, inner);
+		assert(n);
+		sums_hold(inner, n, v->frame, v->size);
+	} else {
+		sums_hold(came, came_size, v->frame, v->size);
+	}
+}
+
 static void judge(struct world *w, uint32_t device, uint32_t door, const uint8_t *bytes,
 		  size_t size)
 {
 	/* A block of exactly this size: one byte beyond it is somebody else's. */
 	uint8_t *frame = malloc(size ? size : 1);
 	struct eval_tables t = eval_tables(w->eval, w->now);
-	uint64_t hash = tables_hash(&t);
+	uint64_t hash = flows_hash(&t);
 	struct hg_trace trace = { 0 };
 	struct verdict v;
 
@@ -390,7 +232,7 @@ static void judge(struct world *w, uint32_t device, uint32_t door, const uint8_t
 	memcpy(frame, bytes, size);
 	eval_explain(w->eval, device, door, frame, size, w->now, &trace);
 	assert(memcmp(frame, bytes, size) == 0);
-	assert(hash == tables_hash(&t));
+	assert(hash == flows_hash(&t));
 	assert(trace.n <= HG_TRACE_STEPS);
 
 	v = eval_packet(w->eval, device, door, frame, size, w->now);
@@ -401,8 +243,8 @@ static void judge(struct world *w, uint32_t device, uint32_t door, const uint8_t
 	flows_hold(&t);
 	if (v.allow && !v.is_answer) {
 		assert(trace.reason == HG_DROP_NONE && trace.out == v.out);
-		assert(is_same(&trace.to.daddr, &v.to.daddr));
-		sums_hold(bytes, size, v.frame, v.size);
+		assert(addr_is_same(&trace.to.daddr, &v.to.daddr));
+		frames_hold(bytes, size, &v);
 		keep(w, device, bytes, size, &v);
 	} else {
 		assert(trace.reason == v.reason || is_news(v.reason) ||
@@ -473,6 +315,11 @@ static void answer(struct world *w, uint8_t op, uint8_t flags)
 		return;
 	}
 	memcpy(bytes, p->left, p->left_size);
+	if (p->left_size == p->came_size + WRAP_SIZE && !(flags & 0x40)) {
+		if (frame_give_back(bytes, p->left_size))
+			judge(w, p->out, HG_DOOR_IN, bytes, p->left_size);
+		return;
+	}
 	if (p->out && frame_turn(bytes, p->left_size) &&
 	    frame_reflag(bytes, p->left_size, flags & 31))
 		judge(w, p->out, HG_DOOR_IN, bytes, p->left_size);
@@ -505,10 +352,11 @@ static void crowd(struct world *w, uint8_t op, uint8_t n, uint8_t first)
 	for (uint32_t k = 0; k < t.n_flow_sets * HG_WAYS; k++, at++) {
 		if (at > t.n_flow_sets * HG_WAYS)
 			at = 1;
-		if (is_behind_nat(&t, at, 4, &e) && !(e.state->pair & HG_PAIR_OTHER))
+		if (entry_is_translated(&t, at, 4, &e) &&
+		    !(e.state->pair & HG_PAIR_OTHER))
 			break;
 	}
-	if (!is_behind_nat(&t, at, 4, &e))
+	if (!entry_is_translated(&t, at, 4, &e))
 		return;
 	at = e.state->pair - 1;
 	key = t.flows4[at / HG_WAYS].way[at % HG_WAYS].key;
@@ -522,6 +370,22 @@ static void crowd(struct world *w, uint8_t op, uint8_t n, uint8_t first)
 	set->next = n & 1 ? HG_PORTS : 0;
 	for (uint32_t i = 0; i < n >> 4; i++)
 		hg_port_give(set, (first * 215U + i * 67) % HG_PORTS);
+}
+
+/* Members of a pool, each other one or all of them, take no new connections. */
+static void sicken(struct world *w, uint8_t id, uint8_t how)
+{
+	struct image image = eval_image(w->eval);
+	struct hg_table table = image_header(&image)->pools;
+	struct hg_pool *pools = (struct hg_pool *)(image.lines + table.line), *p;
+
+	if (table.n < 2)
+		return;
+	p = &pools[1 + id % (table.n - 1)];
+	p->usable[0] = (1ULL << p->n) - 1;
+	p->usable[0] &= how & 4 ? 0 : how & 2 ? 0x5555 : how & 1 ? 0xaaaa : ~0ULL;
+	p->n_usable = (uint32_t)__builtin_popcountll(p->usable[0]);
+	p->fails_open = p->n_usable == p->n;
 }
 
 /* Bytes of a word behind its first. */
@@ -566,7 +430,10 @@ static size_t step(struct world *w, uint8_t op, const uint8_t *b, size_t size)
 		w->now += op & 8 ? b[0] * 16 : b[0] & 63;
 		break;
 	case SWITCH:
-		eval_switch(w->eval, images[b[0] % ARRAY_SIZE(images)]);
+		if (op >> 3)
+			sicken(w, (op >> 3) - 1, b[0]);
+		else
+			eval_switch(w->eval, images[b[0] % ARRAY_SIZE(images)]);
 		break;
 	case CROWD:
 		crowd(w, op, b[0], b[1]);
@@ -584,7 +451,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* One for all: its tables are large. */
 	w = (struct world){ .eval = w.eval, .now = 1000 };
 	if (!w.eval)
-		w.eval = eval_new(images[0], FLOW_SETS);
+		w.eval = eval_new(images[0], FLOWS_SETS);
 	assert(w.eval);
 	eval_reset(w.eval);
 	eval_switch(w.eval, images[0]);

@@ -155,6 +155,47 @@ void sums_hold(const uint8_t *came, size_t came_size, const uint8_t *left,
 		assert(sum_layer4(left, &after) == sum);
 }
 
+static void swap(uint8_t *a, uint8_t *b, size_t size)
+{
+	uint8_t kept[16];
+
+	memcpy(kept, a, size);
+	memcpy(a, b, size);
+	memcpy(b, kept, size);
+}
+
+/* The options that gateway load balancers send are of one class. */
+static bool is_wrap(const uint8_t *frame, size_t size, const struct layout *l)
+{
+	return !l->is6 && l->is_whole && l->protocol == IPPROTO_UDP &&
+	       l->end - l->l4 > WRAP_SIZE - 20 && l->end <= size &&
+	       get16(frame + l->l4 + 2) == 6081 && get16(frame + l->l4 + 16) == 0x0108;
+}
+
+size_t frame_unwrap(const uint8_t *frame, size_t size, uint8_t *ret)
+{
+	struct layout l;
+	size_t inner;
+
+	if (!lay_out(frame, size, &l) || !is_wrap(frame, size, &l))
+		return 0;
+	inner = l.l4 + WRAP_SIZE - 20;
+	memcpy(ret, frame, 12);
+	memcpy(ret + 12, frame + l.l4 + 10, 2);
+	memcpy(ret + 14, frame + inner, size - inner);
+	return 14 + size - inner;
+}
+
+bool frame_give_back(uint8_t *frame, size_t size)
+{
+	struct layout l;
+
+	if (!lay_out(frame, size, &l) || !is_wrap(frame, size, &l))
+		return false;
+	swap(frame + l.l3 + 12, frame + l.l3 + 16, 4);
+	return true;
+}
+
 bool frame_is_ipv6(const uint8_t *frame, size_t size)
 {
 	struct layout l;
@@ -180,15 +221,6 @@ void frame_mend(uint8_t *frame, size_t size)
 	put16(check, 0);
 	sum = frame_checksum(frame + l.l4, l.end - l.l4, pseudo(frame, &l));
 	put16(check, sum || l.protocol != IPPROTO_UDP ? sum : 0xffff);
-}
-
-static void swap(uint8_t *a, uint8_t *b, size_t size)
-{
-	uint8_t kept[16];
-
-	memcpy(kept, a, size);
-	memcpy(a, b, size);
-	memcpy(b, kept, size);
 }
 
 bool frame_turn(uint8_t *frame, size_t size)

@@ -11,9 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WRAP_SIZE 68 /* what is around a packet to an appliance */
+
 /* Each checksum of 'came' that was right is right in 'left', too, and what had none has none. */
 void sums_hold(const uint8_t *came, size_t came_size, const uint8_t *left,
 	       size_t left_size);
+/* What is in a packet to or from an appliance, as a frame of its own without tags; its size, 0: it is
+ * no such packet. 'ret' has room for 'size'. */
+size_t frame_unwrap(const uint8_t *frame, size_t size, uint8_t *ret);
+/* What an appliance does that lets it through. False: it is no packet to one. */
+bool frame_give_back(uint8_t *frame, size_t size);
 bool frame_is_ipv6(const uint8_t *frame, size_t size);
 /* Makes the checksums right. */
 void frame_mend(uint8_t *frame, size_t size);
