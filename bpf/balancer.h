@@ -181,8 +181,8 @@ HG_GLOBAL __u32 balancer_peer(const struct scratch *s, __u32 interface, __u32 di
 
 /* ---- there ---- */
 
-/* An error about what the target has sent, of a client or a router on the way there: the target
- * hears neither of them where it does not know the client. */
+/* An error about what the target has sent, of a client or a router on the way there. Where the target
+ * does not know the client it hears the balancer. */
 static __always_inline int balancer_error(struct scratch *s, const struct hg_vip *v)
 {
 	struct hg_tuple *t = &s->pkt.tuple;
@@ -190,7 +190,7 @@ static __always_inline int balancer_error(struct scratch *s, const struct hg_vip
 	if (s->balanced != BALANCED_THERE ||
 	    HG_BYTES_METER(s->entry.state.bytes) != v->meter)
 		return -HG_DROP_NO_LISTENER;
-	if (!addr_equal(&s->back.saddr, &s->entry_to.saddr))
+	if (addr_equal(&s->back.saddr, &t->saddr))
 		t->saddr = s->entry_to.saddr;
 	t->daddr = s->entry_to.daddr;
 	return 0;
@@ -313,7 +313,8 @@ HG_GLOBAL int balancer_finish(struct scratch *s)
 	pkt = &s->pkt;
 	v = image_vip(pkt, s->vip);
 	tuple_reverse(&pkt->tuple, &s->answer);
-	port = port_choose(s, bpf_ntohs(s->came.sport));
+	port = bpf_ntohs(s->came.sport);
+	port = port_choose(s, port >= HG_PORT_FIRST ? port : 0);
 	if (!port)
 		return balancer_say(s, v ? v->object : 0, -HG_DROP_NAT_NO_PORT);
 	pkt->tuple.sport = bpf_htons((__u16)port);

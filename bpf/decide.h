@@ -366,8 +366,9 @@ HG_GLOBAL int decide_arrived(struct scratch *s, __u32 key)
 	if (pkt->to.family != s->came.family ||
 	    !addr_equal(&pkt->to.saddr, &s->came.saddr) ||
 	    !addr_equal(&pkt->to.daddr, &s->came.daddr) ||
-	    pkt->to.sport != s->came.sport || pkt->to.dport != s->came.dport)
-		pkt->act |= ACT_NAT;
+	    pkt->to.sport != s->came.sport || pkt->to.dport != s->came.dport ||
+	    (s->is_related && s->balanced))
+		pkt->act |= ACT_NAT; /* of an error, it may be the quote's alone */
 	return 0;
 }
 

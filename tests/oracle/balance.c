@@ -376,7 +376,7 @@ void balance_forward(struct path *w)
 	w->is_balanced = true;
 	balancer_groups(w, b, 0);
 	l = listener_find(w->w, w->w->m->vpcs[w->vpc].name, c ? &c->asked : &w->p);
-	if (c && !l) {
+	if (w->c && !l) {
 		balance_drop_gone(w);
 		return;
 	}
@@ -468,7 +468,7 @@ void balance_back(struct path *w)
 		path_nacl(w, v->subnet, 0);
 	w->leaves = true;
 	w->is_balanced = true;
-	if (!listener_find(w->w, c->vpc, &c->asked)) {
+	if (w->c && !listener_find(w->w, c->vpc, &c->asked)) {
 		balance_drop_gone(w);
 		return;
 	}

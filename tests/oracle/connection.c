@@ -98,6 +98,20 @@ bool connection_is_dead(struct memory *m, const char *zone, const struct l4 *p,
 	return false;
 }
 
+void connection_pass(struct memory *m, const char *zone, const struct l4 *p)
+{
+	for (size_t i = 0; i < m->n_connections; i++) {
+		struct connection *c = &m->connections[i];
+
+		for (int sender = 0; sender < 2; sender++) {
+			struct l4 said = connection_says(c, sender);
+
+			if (strcmp(c->zone[sender], zone) == 0 && same_l4(&said, p))
+				c->is_dead[0] = c->is_dead[1] = false;
+		}
+	}
+}
+
 void connection_bury(struct memory *m, const struct connection *c)
 {
 	for (size_t i = 0; i < m->n_connections; i++) {
@@ -110,7 +124,7 @@ void connection_bury(struct memory *m, const struct connection *c)
 
 			if (strcmp(old->zone[dead], c->zone[alive]) == 0 &&
 			    same_l4(&said, &says))
-				old->is_dead[dead] = false;
+				old->is_dead[0] = old->is_dead[1] = false;
 		}
 	}
 }

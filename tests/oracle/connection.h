@@ -41,6 +41,8 @@ struct connection {
 	struct addr nat_address; /* elastic IP, or the private address */
 	/* Through a load balancer: that of 'vpc' whose address is asked.dst. */
 	bool is_balanced, is_preserved;
+	/* Of the closing one that it replaces, whose port need not be free yet; 0: none. */
+	uint16_t port_before;
 	char vpc[ZONE_TEXT];
 	struct l4 asked; /* what opened it, as it came to the virtual address */
 	bool is_dead[2]; /* its time is over, and that end has not been replaced */
@@ -97,7 +99,9 @@ bool connection_was(struct memory *m, const char *zone, const struct l4 *p, uint
 /* A packet of one end of a connection through a balancer whose time is over. */
 bool connection_is_dead(struct memory *m, const char *zone, const struct l4 *p,
 			uint32_t now);
-/* Whose packets are now those of 'c' are dead no more. */
+/* A packet has passed that is of no connection: nothing is left of a dead one that it is as if of. */
+void connection_pass(struct memory *m, const char *zone, const struct l4 *p);
+/* Of whom either end's packets are now those of 'c' nothing is left. */
 void connection_bury(struct memory *m, const struct connection *c);
 /* Which of the two ends has sent this packet, as somebody in 'zone' has received it. */
 struct connection *connection_quoted(struct memory *m, const char *zone,

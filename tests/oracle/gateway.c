@@ -76,10 +76,12 @@ static bool choose(struct path *w, const struct hearing *h, const struct connect
 	return false;
 }
 
-/* Section 15: the client's own port if it is free, else one of 55,000. */
+/* Section 15: the client's own port if a NAT gateway could give that and it is free, else one of
+ * 55,000. */
 static bool choose_source(struct path *w, const struct hearing *h,
 			  const struct connection *old)
 {
+	w->p.sport = port_wanted(h);
 	if (is_free(h, old, w->zone, &w->p))
 		return true;
 	for (uint32_t port = PORT_FIRST; port <= 65535; port++) {
@@ -105,11 +107,12 @@ static bool learn_source(struct hearing *h, struct connection *c, const struct l
 	if (c->is_preserved)
 		return same_l4(&c->went, to);
 	want.sport = c->asked.sport;
-	if (to->sport != want.sport && is_free(h, c, c->zone[1], &want))
+	if (want.sport >= PORT_FIRST && want.sport != c->port_before &&
+	    to->sport != want.sport && is_free(h, c, c->zone[1], &want))
 		return false;
 	want.sport = to->sport;
 	if (!same_l4(&want, to) || !is_free(h, c, c->zone[1], &want) ||
-	    (to->sport != c->asked.sport && to->sport < PORT_FIRST))
+	    to->sport < PORT_FIRST)
 		return false;
 	c->went = want;
 	connection_bury(&h->o->memory, c);
@@ -132,7 +135,8 @@ bool oracle_learn(struct oracle *o, const struct l4 *to, uint32_t now)
 	got = own_port(to);
 	want.src = to->src;
 	set_port(&want, own);
-	if (own >= PORT_FIRST && got != own && is_free(&h, c, c->zone[1], &want))
+	if (own >= PORT_FIRST && own != c->port_before && got != own &&
+	    is_free(&h, c, c->zone[1], &want))
 		return false;
 	set_port(&want, got);
 	if (!same_l4(&want, to) || got < PORT_FIRST || !is_free(&h, c, c->zone[1], &want))
@@ -302,6 +306,9 @@ static struct decision judge_travel(const struct hearing *h, const struct path *
 
 	if (w->p.src.family != h->p.l4.src.family)
 		size += w->p.src.family == 6 ? 20 : -20;
+	/* What a host gets of a datagram is for its kernel to put together. */
+	if (w->out == OUT_KERNEL && h->p.is_later_fragment)
+		return d;
 	if (w->leaves && h->p.hops <= 1)
 		return tell(h, dropped(HG_DROP_TTL_EXPIRED), TOLD_EXPIRED);
 	if (w->out != OUT_KERNEL && size > ORACLE_MTU)
@@ -373,6 +380,7 @@ static void remember(struct hearing *h, const struct path *w, struct connection 
 		c = h->connection;
 		memcpy(c->zone[1], w->zone, sizeof(c->zone[1]));
 		c->went = w->p;
+		c->port_before = old ? own_port(&old->went) : 0;
 		give_way(h, c);
 		if (w->nat >= 0) {
 			memcpy(c->nat, m->nat_gateways[w->nat].name,

@@ -351,8 +351,10 @@ void account(struct hearing *h, bool opens, const bool tracks[2])
 	if (opens && (tracks[0] || tracks[1]))
 		open_connection(h, tracks);
 	c = h->connection;
-	if (!c)
+	if (!c) {
+		connection_pass(&h->o->memory, h->zone, &h->p.l4);
 		return;
+	}
 	connection_step(c, &h->p, h->sender);
 	ends[h->sender] = h->end[0];
 	ends[!h->sender] = h->end[1];

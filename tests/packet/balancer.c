@@ -176,7 +176,7 @@ static void story_run(struct stand *s, const struct story *t)
 
 static void datagrams(struct stand *s, const struct story *t)
 {
-	struct frame f = frame_udp(t->client, 4000, t->vip, 53), piece, last;
+	struct frame f = frame_udp(t->client, 14000, t->vip, 53), piece, last;
 
 	stand_rules(s, t->hides ? RULES(HIDES ONE, "") : RULES(PRESERVES ONE, ""));
 	stand_reset(s);

@@ -319,7 +319,7 @@ static void ports(struct stand *s, const char *vip, const char *client, const ch
 		  const char *target, const char *place)
 {
 	size_t at = address(vip).family == 4 ? 14 + 20 : 14 + 40;
-	struct frame f = frame_tcp(client, 5000, vip, 443, TCP_SYN), back;
+	struct frame f = frame_tcp(client, 15000, vip, 443, TCP_SYN), back;
 	struct result r;
 	unsigned port;
 
@@ -329,7 +329,7 @@ static void ports(struct stand *s, const char *vip, const char *client, const ch
 	stand_reset(s);
 	travel_meet(s, place);
 	r = travel_run(s, "out0", f);
-	is(r.frame[at] << 8 | r.frame[at + 1], 5000, "a client's port is kept if free");
+	is(r.frame[at] << 8 | r.frame[at + 1], 15000, "a client's port is kept if free");
 	f = frame_from(f, other, 0);
 	r = travel_run(s, "out0", f);
 	port = r.frame[at] << 8 | r.frame[at + 1];
